@@ -1,0 +1,59 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Settings of every target of ours: warnings are errors, existentials are spelled `any`.
+let strict: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+]
+
+let package = Package(
+    name: "gefs",
+    platforms: [.macOS(.v26)],
+    products: [
+        .executable(name: "gefs", targets: ["GefsTool"]),
+        .library(name: "GefsEngine", targets: ["GefsFormat", "GefsEngine"]),
+        .library(name: "NineP", targets: ["NineP", "GefsClient"]),
+        .library(name: "GefsServer", targets: ["GefsServer"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    ],
+    targets: [
+        .target(name: "CPlatform"),
+        .target(name: "GefsFormat", swiftSettings: strict),
+        .target(name: "NineP", swiftSettings: strict),
+        .target(
+            name: "GefsEngine", dependencies: ["CPlatform", "GefsFormat"], swiftSettings: strict),
+        .target(name: "GefsClient", dependencies: ["CPlatform", "NineP"], swiftSettings: strict),
+        .target(
+            name: "GefsServer",
+            dependencies: [
+                "CPlatform", "NineP", "GefsEngine",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ], swiftSettings: strict),
+        .target(
+            name: "GefsControl", dependencies: ["GefsEngine", "GefsServer"], swiftSettings: strict),
+        .executableTarget(
+            name: "GefsTool",
+            dependencies: [
+                "GefsFormat", "GefsEngine", "GefsClient", "GefsServer", "GefsControl",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "GefsFormatTests", dependencies: ["GefsFormat"], swiftSettings: strict),
+        .testTarget(name: "NinePTests", dependencies: ["NineP"], swiftSettings: strict),
+        .testTarget(
+            name: "GefsEngineTests", dependencies: ["GefsFormat", "GefsEngine"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "GefsServerTests",
+            dependencies: ["GefsEngine", "GefsServer", "GefsClient", "NineP"],
+            swiftSettings: strict),
+    ]
+)

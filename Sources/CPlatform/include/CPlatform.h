@@ -1,0 +1,14 @@
+// The few system interfaces that Swift's overlays do not show.
+#ifndef CPLATFORM_H
+#define CPLATFORM_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/// Length in bytes of the block device open as `descriptor`, or -1 with errno set.
+int64_t cplatform_block_device_bytes(int descriptor);
+
+/// Peer of a connected unix socket; 0, or -1 with errno set.
+int cplatform_peer_credentials(int descriptor, uint32_t *uid, uint32_t *gid);
+
+#endif

@@ -1,0 +1,44 @@
+#define _GNU_SOURCE
+#include "CPlatform.h"
+
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#ifdef __linux__
+#include <linux/fs.h>
+
+int64_t cplatform_block_device_bytes(int descriptor) {
+    uint64_t bytes = 0;
+    if (ioctl(descriptor, BLKGETSIZE64, &bytes) != 0) return -1;
+    return (int64_t)bytes;
+}
+
+int cplatform_peer_credentials(int descriptor, uint32_t *uid, uint32_t *gid) {
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return -1;
+    *uid = peer.uid;
+    *gid = peer.gid;
+    return 0;
+}
+#else
+#include <sys/disk.h>
+
+int64_t cplatform_block_device_bytes(int descriptor) {
+    uint32_t size = 0;
+    uint64_t count = 0;
+    if (ioctl(descriptor, DKIOCGETBLOCKSIZE, &size) != 0) return -1;
+    if (ioctl(descriptor, DKIOCGETBLOCKCOUNT, &count) != 0) return -1;
+    return (int64_t)(count * size);
+}
+
+int cplatform_peer_credentials(int descriptor, uint32_t *uid, uint32_t *gid) {
+    uid_t peerUser;
+    gid_t peerGroup;
+    if (getpeereid(descriptor, &peerUser, &peerGroup) != 0) return -1;
+    *uid = peerUser;
+    *gid = peerGroup;
+    return 0;
+}
+#endif
