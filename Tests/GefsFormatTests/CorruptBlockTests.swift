@@ -29,7 +29,8 @@ import Testing
         .entryBytes(1), .logOperation(offset: 1, 2), .logTruncated(offset: 1),
         .logRange(offset: 1, start: 2, byteCount: 3), .deadAddress(index: 1, .none), .magic(1),
         .superblockBlockBytes(1), .superblockBufferBytes(1), .arenaCount(1), .featureFlags(1),
-        .treeHeight(1), .rootAddress(.none), .pendingList(head: .none, tail: .none),
+        .treeHeight(1), .rootAddress(.none), .commitGeneration(1), .nextGeneration(1),
+        .pendingList(head: .none, tail: .none),
         .arenaAddress(index: 1, .none), .arenaBytes(1), .logHead(.none),
     ])
     func `each reason has words of its own`(_ reason: CorruptBlock.Reason) {

@@ -105,6 +105,10 @@ import Testing
         #expect(reason(storing: UInt32.max, at: 16) == .arenaCount(.max))
         #expect(reason { $0.snapshotTreeHeight = 0 } == .treeHeight(0))
         #expect(reason { $0.snapshotTreeHeight = 65 } == .treeHeight(65))
+        #expect(reason { $0.commitGeneration = 1 << 55 } == .commitGeneration(1 << 55))
+        #expect(
+            reason { $0.nextGeneration = Generation(rawValue: 1 << 63) } == .nextGeneration(1 << 63)
+        )
         #expect(reason { $0.featureFlags = 4 } == .featureFlags(4))
         #expect(reason { $0.snapshotTreeRoot.address = .none } == .rootAddress(.none))
         #expect(
