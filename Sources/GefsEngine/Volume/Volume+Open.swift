@@ -1,0 +1,179 @@
+import GefsFormat
+
+/// A disk's last commit, as it was found.
+struct LoadedVolume {
+    var superblock: Superblock
+    var arenas: ArenaSet
+    /// What was not as it should be, for the operator.
+    var notes: [String] = []
+}
+
+extension Volume {
+    /// Loads the last whole commit of a device and makes it ready for writing.
+    static func open(
+        _ device: any BlockDevice, options: VolumeOptions
+    ) throws(FileError) -> Volume {
+        let loaded = try load(device)
+        let volume = Volume(device: device, options: options, loaded: loaded)
+        try volume.loadRecords()
+        if !volume.isReadOnly {
+            try volume.repairCopies()
+            try volume.loadPendingList()
+        }
+        return volume
+    }
+
+    /// The primary superblock if it is whole and its arenas can be found, else the backup.
+    private static func load(_ device: any BlockDevice) throws(FileError) -> LoadedVolume {
+        guard device.byteCount >= UInt64(4 * Geometry.blockBytes) else {
+            throw .corrupt(CorruptBlock(.none, .superblock, .blockSize(found: 0)))
+        }
+        let backup = Superblock.backupOffset(deviceBytes: device.byteCount)
+        var fault: FileError?
+        for offset in [0, backup] {
+            do throws(FileError) {
+                let superblock = try readSuperblock(device, at: offset)
+                let arenas = try ArenaSet.load(device: device, superblock: superblock)
+                var loaded = LoadedVolume(superblock: superblock, arenas: arenas)
+                if let fault, offset != 0 {
+                    loaded.notes.append("the backup superblock is used: \(fault)")
+                }
+                return loaded
+            } catch {
+                // What is wrong with the primary is what an operator wants to know.
+                if fault == nil { fault = error }
+            }
+        }
+        throw fault ?? .closed
+    }
+
+    private static func readSuperblock(
+        _ device: any BlockDevice, at offset: UInt64
+    ) throws(FileError) -> Superblock {
+        let buffer = BlockBuffer()
+        do throws(DeviceError) {
+            try device.read(
+                at: offset,
+                into: UnsafeMutableRawBufferPointer(
+                    start: buffer.base, count: Geometry.blockBytes))
+        } catch {
+            throw .device(error)
+        }
+        do throws(CorruptBlock) {
+            return try Superblock(
+                decoding: buffer.bytes, at: BlockAddress(rawValue: offset))
+        } catch {
+            throw .corrupt(error)
+        }
+    }
+
+    /// Everything that a crash may have left stale. Source: FORMAT 9.4.
+    private func repairCopies() throws(FileError) {
+        do throws(DeviceError) {
+            var isRepaired = try arenas.repairCopies(device: device)
+            let backup = Superblock.backupOffset(deviceBytes: device.byteCount)
+            for offset in [0, backup] {
+                if let copy = try? Self.readSuperblock(device, at: offset), copy == superblock {
+                    continue
+                }
+                try write(superblock, at: offset)
+                isRepaired = true
+            }
+            if isRepaired { try device.flush() }
+        } catch {
+            throw .device(error)
+        }
+    }
+
+    /// Snapshot records and label counts, and the dialect that they show. Source: FORMAT 11.
+    private func loadRecords() throws(FileError) {
+        for record in try snapshots.records() { records[record.generation] = record }
+        for label in try snapshots.labels() {
+            labelCounts[label.record.generation, default: 0] += 1
+        }
+        let hasForeignLink = records.values.contains {
+            $0.generation != .zero && $0.predecessor.isNone
+        }
+        dialect = hasForeignLink ? .n : .r
+        if dialect == .r, try hasControlFiles() { dialect = .n }
+    }
+
+    /// Whether label `adm` holds the files `ctl` and `status` of dialect N.
+    private func hasControlFiles() throws(FileError) -> Bool {
+        guard let label = try snapshots.label(Array("adm".utf8)),
+            let record = records[label.generation]
+        else { return false }
+        let root = TreeRoot(pointer: record.root, height: Int(record.height))
+        guard let bytes = try lookup(Key.entry(parent: .max, name: [UInt8]()), in: root, mayBlock: true),
+            let entry = bytes.withUnsafeBytes({ try? DirectoryEntry(decoding: $0) })
+        else { return false }
+        for name in ["ctl", "status"] {
+            let key = Key.entry(parent: entry.qidPath, name: Array(name.utf8))
+            guard try lookup(key, in: root, mayBlock: true) != nil else { return false }
+        }
+        return true
+    }
+
+    /// Takes over the blocks that the last commit left to be freed.
+    private func loadPendingList() throws(FileError) {
+        let list = DeadlistRecord(head: superblock.pendingHead, tail: superblock.pendingTail)
+        guard !list.isEmpty else { return }
+        var entries: Set<BlockAddress> = []
+        do throws(FileError) {
+            try walkChain(list) { block, address in
+                pendingListBlocks.append(address)
+                for index in 0..<block.addressCount {
+                    if let entry = try? block.deadAddress(index) { entries.insert(entry) }
+                }
+            }
+        } catch {
+            // A list that cannot be read costs the space of its blocks, nothing else.
+            log("the list of pending frees is lost: \(error)")
+        }
+        for address in entries where arenas.isAllocated(address) {
+            guard !pendingListBlocks.contains(address) else { continue }
+            // The committed state does not reach it: free at once, for use by the next commit.
+            arenas.release(address)
+        }
+    }
+
+    // MARK: Branches
+
+    /// The branch of a label, opened when it is first asked for.
+    func branch(_ label: [UInt8], mayBlock: Bool) throws(FileError) -> Branch {
+        if let branch = lock.locked({ branches[label] }) { return branch }
+        guard mayBlock else { throw .wouldBlock }
+        guard let named = try snapshots.label(label),
+            let record = try snapshots.record(named.generation)
+        else { throw .unknownLabel }
+        let branch = Branch(
+            volume: self, label: label, isMutable: named.isMutable, record: record)
+        ledger.noteHeight(Int(record.height))
+        let (kept, isNew) = lock.locked { () -> (Branch, Bool) in
+            if let other = branches[label] { return (other, false) }
+            branches[label] = branch
+            return (branch, true)
+        }
+        if isNew, kept.isMutable, !isReadOnly { try kept.recoverClears() }
+        return kept
+    }
+
+    /// Ends the threads without a commit and closes the device.
+    func stop() {
+        reclaimer.finish()
+        lock.locked {
+            requests.isStopping = true
+            lock.signal()
+        }
+        flushThread?.join()
+        flushThread = nil
+        device.close()
+    }
+}
+
+extension Superblock {
+    /// Where the backup lies. Source: FORMAT 3.
+    static func backupOffset(deviceBytes: UInt64) -> UInt64 {
+        deviceBytes - deviceBytes % UInt64(Geometry.blockBytes) - UInt64(Geometry.blockBytes)
+    }
+}
