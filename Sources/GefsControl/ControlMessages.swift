@@ -1,4 +1,4 @@
-/// What a client of the control socket asks for: one JSON line. Source: Docs/PROTOCOL.md.
+/// What a program writes to the control file: one JSON line. Source: Docs/PROTOCOL.md.
 public struct ControlRequest: Report {
     public static var type: String { "request" }
 
@@ -17,18 +17,6 @@ public struct EndReport: Report {
 
     public init(status: ExitStatus) {
         self.status = status.rawValue
-    }
-}
-
-/// How far a long command is.
-public struct ProgressReport: Report {
-    public static var type: String { "progress" }
-    public var done: UInt64
-    public var total: UInt64
-
-    public init(done: UInt64, total: UInt64) {
-        self.done = done
-        self.total = total
     }
 }
 
@@ -60,5 +48,18 @@ public struct HelpReport: Report {
 
     public init(commands: [Command]) {
         self.commands = commands
+    }
+}
+
+/// The server has committed and is about to end.
+public struct HaltReport: Report {
+    public static var type: String { "halt" }
+    /// The image; its lock is free when the server is gone.
+    public var image: String
+    public var process: Int32
+
+    public init(image: String, process: Int32) {
+        self.image = image
+        self.process = process
     }
 }

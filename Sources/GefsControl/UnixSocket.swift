@@ -25,29 +25,6 @@ public enum UnixSocket {
         return descriptor
     }
 
-    /// Makes a listening socket that only its owner may connect to. What has that name is
-    /// replaced: the caller knows that nobody listens there.
-    ///
-    /// - Throws: the errno.
-    public static func listen(at path: String) throws(SocketError) -> Int32 {
-        let descriptor = try make()
-        // The file gets the socket's mode: there is no moment in which others could connect.
-        fchmod(descriptor, 0o600)
-        unlink(path)
-        let result = try withAddress(path, closing: descriptor) { address, length in
-            bind(descriptor, address, length)
-        }
-        guard result == 0 else { throw failure(closing: descriptor) }
-        chmod(path, 0o600)
-        #if canImport(Glibc)
-            let listening = Glibc.listen(descriptor, 128)
-        #else
-            let listening = Darwin.listen(descriptor, 128)
-        #endif
-        guard listening == 0 else { throw failure(closing: descriptor) }
-        return descriptor
-    }
-
     /// Two sockets that are connected to each other.
     ///
     /// - Throws: the errno.

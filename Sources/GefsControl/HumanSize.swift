@@ -1,11 +1,11 @@
 /// Sizes as people write and read them: powers of 1024 with a letter.
-enum HumanSize {
+public enum HumanSize {
     private static let units: [(letter: Character, shift: Int)] = [
         ("K", 10), ("M", 20), ("G", 30), ("T", 40), ("P", 50), ("E", 60),
     ]
 
     /// `4.0 GiB` and the like; whole bytes below 1024.
-    static func text(_ byteCount: UInt64) -> String {
+    public static func text(_ byteCount: UInt64) -> String {
         guard byteCount >= 1024 else { return "\(byteCount) B" }
         let (tenths, letter) = scaled(byteCount)
         return "\(tenths / 10).\(tenths % 10) \(letter)iB"
@@ -23,7 +23,7 @@ enum HumanSize {
     }
 
     /// Reads `4096`, `64K`, `10G`, `1.5T`, `4GiB`; nil for anything else, and beyond 64 bits.
-    static func parse(_ text: String) -> UInt64? {
+    public static func parse(_ text: String) -> UInt64? {
         var digits = Substring(text)
         for suffix in ["iB", "ib", "B", "b"] where digits.hasSuffix(suffix) {
             digits = digits.dropLast(suffix.count)

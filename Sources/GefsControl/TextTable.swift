@@ -1,6 +1,6 @@
 /// Columns that line up, one row a line.
-struct TextTable {
-    enum Alignment {
+public struct TextTable {
+    public enum Alignment: Sendable {
         case left
         case right
     }
@@ -9,18 +9,19 @@ struct TextTable {
     private var rows: [[String]] = []
 
     /// A table with these columns; rows may leave out the last ones.
-    init(_ alignments: [Alignment]) {
+    public init(_ alignments: [Alignment]) {
         self.alignments = alignments
     }
 
-    var isEmpty: Bool { rows.isEmpty }
+    public var isEmpty: Bool { rows.isEmpty }
 
-    mutating func append(_ row: [String]) {
+    /// Adds a row at the end.
+    public mutating func append(_ row: [String]) {
         rows.append(row)
     }
 
     /// The rows as lines without spaces at their ends.
-    func lines() -> [String] {
+    public func lines() -> [String] {
         var widths = alignments.map { _ in 0 }
         for row in rows {
             for (column, cell) in row.enumerated() where column < widths.count {
