@@ -46,6 +46,9 @@ struct FreeMap: ~Copyable {
     /// Whether changes are remembered; off while a log is replayed.
     private var isTracking = false
 
+    /// Whether changes are remembered since a first `settle()`.
+    var isTrackingChanges: Bool { isTracking }
+
     /// A map in which every block is used.
     init(blockCount: Int) {
         self.blockCount = blockCount
