@@ -38,13 +38,11 @@ struct FreshArena {
     func writes(pool: BlockBufferPool) -> (headerHash: UInt64, writes: [StoreWrite]) {
         let log = pool.make()
         // The original writes the log with a barrier first and removes that when it reads it back;
-        // the header keeps the first hash.
+        // the header keeps the hash of the whole block as it was then.
         var builder = startLog(log)
         let isComplete = builder.append(.sync(0))
         builder.finish(kind: .allocationLog)
-        let entries = log.base + Geometry.logHeaderBytes
-        let logHash = MetroHash64.hash(
-            UnsafeRawBufferPointer(start: entries, count: builder.usedBytes))
+        let logHash = MetroHash64.hash(log.bytes)
         builder = startLog(log)
         var isFitting = isComplete
         for address in allocated {
