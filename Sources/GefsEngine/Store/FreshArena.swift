@@ -51,6 +51,11 @@ struct FreshArena {
         }
         assert(isFitting)
         builder.finish(kind: .allocationLog)
+        if allocated.isEmpty {
+            // The removed barrier stays where it was, behind the entries, and nothing reads it.
+            var stale = ChainBlockBuilder(continuing: log.base)
+            _ = stale.append(.sync(0))
+        }
 
         let slopBytes = UInt64(Geometry.arenaSlopBlocks) * Self.blockBytes
         let header = ArenaHeader(
