@@ -96,7 +96,8 @@ struct RandomWorkload {
         default:
             guard let path = pick(model.files), case .file(let content)? = model.items[path]
             else { return }
-            #expect(try volume.read(path) == content)
+            let isEqual = try volume.read(path) == content
+            #expect(isEqual, "\(path)")
         }
     }
 }
@@ -154,7 +155,8 @@ struct FileModelTests {
                 let image = volume.device.crashImage(after: count, seed: generator.next())
                 let survivor = try TestVolume(image: image)
                 let found = try FileModel(of: survivor)
-                #expect(states.contains(found), "seed \(seed): cut after \(count) of \(after)")
+                let isKnown = states.contains(found)
+                #expect(isKnown, "seed \(seed): cut after \(count) of \(after)")
                 try survivor.fileSystem.close()
                 try expectClean(survivor.device.image(after: survivor.device.events.count))
             }
