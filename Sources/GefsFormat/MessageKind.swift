@@ -20,7 +20,7 @@ public enum MessageKind: UInt8, Hashable, Sendable, CaseIterable {
     /// Changes a snapshot's counts (dialect N only).
     case incref = 8
 
-    /// Whether the message only makes its key absent and so has no payload.
+    /// Whether the message only makes its key absent. Its payload, if any, has no meaning.
     @inlinable
     public var isRemoval: Bool { self == .delete || self == .clearb || self == .clobber }
 }

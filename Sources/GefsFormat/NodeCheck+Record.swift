@@ -52,7 +52,11 @@ enum RecordCheck {
         case .insert:
             return try value(payload, of: key, index)
         case .delete, .clearb, .clobber:
-            expected = 0
+            // No payload is needed, but dialect N deletes deadlists with the record that was there.
+            guard payload.count <= Geometry.valueBytesMax else {
+                throw .valueTooLong(index: index, byteCount: payload.count)
+            }
+            return
         case .wstat:
             guard key == .entry else { throw .messageKey(index: index, kind, key) }
             expected = EntryChange.byteCount(flags: payload.first ?? 0)
