@@ -4,6 +4,7 @@ import GefsFormat
 struct LoadedVolume {
     var superblock: Superblock
     var arenas: ArenaSet
+    var pool: BlockBufferPool
     /// What was not as it should be, for the operator.
     var notes: [String] = []
 }
@@ -23,66 +24,66 @@ extension Volume {
         return volume
     }
 
-    /// The primary superblock if it is whole and its arenas can be found, else the backup.
+    /// The primary superblock if it is whole and its arenas can be used, else the backup.
     private static func load(_ device: any BlockDevice) throws(FileError) -> LoadedVolume {
-        guard device.byteCount >= UInt64(4 * Geometry.blockBytes) else {
-            throw .corrupt(CorruptBlock(.none, .superblock, .blockSize(found: 0)))
-        }
-        let backup = Superblock.backupOffset(deviceBytes: device.byteCount)
+        let pool = BlockBufferPool(idleBytesMax: 32 << 20)
+        let pair = SuperblockPair(reading: device)
         var fault: FileError?
-        for offset in [0, backup] {
+        for copy in [pair.primary, pair.backup] {
             do throws(FileError) {
-                let superblock = try readSuperblock(device, at: offset)
-                let arenas = try ArenaSet.load(device: device, superblock: superblock)
-                var loaded = LoadedVolume(superblock: superblock, arenas: arenas)
-                if let fault, offset != 0 {
-                    loaded.notes.append("the backup superblock is used: \(fault)")
-                }
-                return loaded
+                let loaded = try load(copy, device, pool)
+                guard let fault else { return loaded }
+                var noted = loaded
+                noted.notes.append("the backup superblock is used: \(fault)")
+                return noted
             } catch {
                 // What is wrong with the primary is what an operator wants to know.
-                if fault == nil { fault = error }
+                fault = fault ?? error
             }
         }
         throw fault ?? .closed
     }
 
-    private static func readSuperblock(
-        _ device: any BlockDevice, at offset: UInt64
-    ) throws(FileError) -> Superblock {
-        let buffer = BlockBuffer()
-        do throws(DeviceError) {
-            try device.read(
-                at: offset,
-                into: UnsafeMutableRawBufferPointer(
-                    start: buffer.base, count: Geometry.blockBytes))
-        } catch {
-            throw .device(error)
+    private static func load(
+        _ copy: Result<Superblock, ReadError>, _ device: any BlockDevice, _ pool: BlockBufferPool
+    ) throws(FileError) -> LoadedVolume {
+        let superblock: Superblock
+        switch copy {
+        case .success(let found): superblock = found
+        case .failure(let error): throw FileError(error)
         }
-        do throws(CorruptBlock) {
-            return try Superblock(
-                decoding: buffer.bytes, at: BlockAddress(rawValue: offset))
+        do throws(StoreError) {
+            let arenas = try ArenaSet.load(superblock, from: device, pool: pool)
+            return LoadedVolume(superblock: superblock, arenas: arenas, pool: pool)
         } catch {
-            throw .corrupt(error)
+            throw .store(error)
         }
     }
 
     /// Everything that a crash may have left stale. Source: FORMAT 9.4.
     private func repairCopies() throws(FileError) {
+        let pair = SuperblockPair(reading: device)
+        var writes = arenas.repairsAtOpen()
+        if case .success(superblock) = pair.primary {} else {
+            writes.append(encoded(superblock, at: BlockAddress(rawValue: 0)))
+        }
+        if case .success(superblock) = pair.backup {} else {
+            writes.append(encoded(superblock, at: pair.backupAddress))
+        }
+        guard !writes.isEmpty else { return }
         do throws(DeviceError) {
-            var isRepaired = try arenas.repairCopies(device: device)
-            let backup = Superblock.backupOffset(deviceBytes: device.byteCount)
-            for offset in [0, backup] {
-                if let copy = try? Self.readSuperblock(device, at: offset), copy == superblock {
-                    continue
-                }
-                try write(superblock, at: offset)
-                isRepaired = true
-            }
-            if isRepaired { try device.flush() }
+            try device.write(writes)
+            try device.flush()
         } catch {
             throw .device(error)
         }
+        arenas.didRepair()
+    }
+
+    func encoded(_ superblock: Superblock, at address: BlockAddress) -> StoreWrite {
+        let buffer = newBuffer()
+        superblock.encode(into: buffer.mutableBytes)
+        return StoreWrite(at: address, buffer)
     }
 
     /// Snapshot records and label counts, and the dialect that they show. Source: FORMAT 11.
@@ -130,11 +131,9 @@ extension Volume {
             // A list that cannot be read costs the space of its blocks, nothing else.
             log("the list of pending frees is lost: \(error)")
         }
-        for address in entries where arenas.isAllocated(address) {
-            guard !pendingListBlocks.contains(address) else { continue }
-            // The committed state does not reach it: free at once, for use by the next commit.
-            arenas.release(address)
-        }
+        entries.subtract(pendingListBlocks)
+        // The committed state does not reach them: free at once, for use by the next commit.
+        for address in entries where isAllocated(address) { free(address) }
     }
 
     // MARK: Branches
@@ -168,12 +167,5 @@ extension Volume {
         flushThread?.join()
         flushThread = nil
         device.close()
-    }
-}
-
-extension Superblock {
-    /// Where the backup lies. Source: FORMAT 3.
-    static func backupOffset(deviceBytes: UInt64) -> UInt64 {
-        deviceBytes - deviceBytes % UInt64(Geometry.blockBytes) - UInt64(Geometry.blockBytes)
     }
 }
