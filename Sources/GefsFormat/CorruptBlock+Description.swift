@@ -70,6 +70,8 @@ extension CorruptBlock.Reason: CustomStringConvertible {
         case .treeHeight(let height):
             "tree height \(height), expected 1 to \(Geometry.treeHeightMax)"
         case .rootAddress(let address): "tree root at \(address)"
+        case .commitGeneration(let number): "commit \(number) is out of range"
+        case .nextGeneration(let number): "next generation \(number) is out of range"
         case .pendingList(let head, let tail): "pending list from \(head) to \(tail)"
         case .arenaAddress(let index, let address): "arena \(index) at \(address)"
         case .arenaBytes(let byteCount): "arena of \(byteCount) bytes"

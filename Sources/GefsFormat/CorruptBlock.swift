@@ -100,6 +100,10 @@ public struct CorruptBlock: Error, Hashable, Sendable {
         case treeHeight(UInt32)
         /// A tree root that is no address.
         case rootAddress(BlockAddress)
+        /// A log barrier that leaves no room for further commits.
+        case commitGeneration(UInt64)
+        /// A next generation that leaves no room for further ones.
+        case nextGeneration(UInt64)
         /// A list of pending frees whose ends are no addresses, or of which one is missing.
         case pendingList(head: BlockAddress, tail: BlockAddress)
         /// An arena that cannot lie there, or not behind the one before.

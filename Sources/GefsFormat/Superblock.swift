@@ -171,6 +171,10 @@ public struct Superblock: Hashable, Sendable {
             ? .none : BlockPointer(address: address, hash: hash, generation: .zero)
     }
 
+    /// Half of what a log barrier can hold.
+    private static let commitGenerationLimit: UInt64 = 1 << 55
+    private static let nextGenerationLimit: UInt64 = 1 << 63
+
     /// What keeps a superblock from being usable although its hash is right.
     private var implausibleField: CorruptBlock.Reason? {
         guard featureFlags == 0 else { return .featureFlags(featureFlags) }
@@ -179,6 +183,13 @@ public struct Superblock: Hashable, Sendable {
         }
         guard snapshotTreeRoot.address.isAligned else {
             return .rootAddress(snapshotTreeRoot.address)
+        }
+        // Both only grow, so half of their range is out of reach: what is there would soon overflow.
+        guard commitGeneration < Self.commitGenerationLimit else {
+            return .commitGeneration(commitGeneration)
+        }
+        guard nextGeneration.rawValue < Self.nextGenerationLimit else {
+            return .nextGeneration(nextGeneration.rawValue)
         }
         let listIsWhole = pendingHead.address.isAligned && pendingTail.address.isAligned
         guard listIsWhole || (pendingHead.isNone && pendingTail.isNone) else {
