@@ -8,11 +8,11 @@ import GefsFormat
 public final class ControlService: Sendable {
     public typealias Reply = (any Report) throws -> Void
 
-    private let fileSystem: FileSystem
-    private let image: String
+    let fileSystem: FileSystem
+    let image: String
     private let server: (any ServerControls)?
     /// Whether the one who started a long command wants it to end.
-    private let isCancelled: @Sendable () -> Bool
+    let isCancelled: @Sendable () -> Bool
 
     public init(
         _ fileSystem: FileSystem, image: String, server: (any ServerControls)? = nil,
@@ -77,7 +77,7 @@ public final class ControlService: Sendable {
         guard isStrict || arguments.isEmpty else {
             throw CommandFailure("check", "usage: check [--strict]", status: .usage)
         }
-        return try runCheck(reply).send(isStrict: isStrict, reply)
+        return try runCheck().send(isStrict: isStrict, reply)
     }
 
     private func halt(_ reply: Reply) throws {
@@ -131,7 +131,8 @@ public final class ControlService: Sendable {
     private func lastSuperblock() throws(CommandFailure) -> Superblock {
         let device = fileSystem.device
         var fault = CommandFailure(image, "no superblock", status: .corrupt)
-        for offset in [0, Superblock.backupOffset(deviceBytes: device.byteCount)] {
+        let blocks = device.byteCount / UInt64(Geometry.blockBytes)
+        for offset in [0, (max(1, blocks) - 1) * UInt64(Geometry.blockBytes)] {
             let block = UnsafeMutableRawBufferPointer.allocate(
                 byteCount: Geometry.blockBytes, alignment: 4096)
             defer { block.deallocate() }

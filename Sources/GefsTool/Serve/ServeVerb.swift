@@ -113,8 +113,8 @@ struct ServeVerb: Verb {
             }
             listeners.append(ListenerConfiguration(address, authentication: policy))
         }
-        for descriptor in ServiceManager.takeDescriptors() {
-            listeners.append(ListenerConfiguration(.descriptor(descriptor), authentication: policy))
+        listeners += PassedDescriptors.fromEnvironment().map {
+            ListenerConfiguration($0, authentication: policy)
         }
         return listeners
     }

@@ -6,24 +6,8 @@ import GefsControl
     import Darwin
 #endif
 
-/// What a service manager such as systemd tells a server, and wants to hear.
-///
-/// Source: sd_notify(3), sd_listen_fds(3).
+/// What a service manager such as systemd wants to hear. Source: sd_notify(3).
 enum ServiceManager {
-    /// The first descriptor that can be passed in.
-    private static let firstDescriptor: Int32 = 3
-
-    /// Listening sockets that were passed in; the environment that said so is cleared.
-    static func takeDescriptors() -> [Int32] {
-        defer { for name in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] { unsetenv(name) } }
-        guard let process = Environment["LISTEN_PID"].flatMap({ Int32($0) }), process == getpid(),
-            let count = Environment["LISTEN_FDS"].flatMap({ Int32($0) }), (1...1024).contains(count)
-        else { return [] }
-        let descriptors = Array(firstDescriptor..<firstDescriptor + count)
-        for descriptor in descriptors { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
-        return descriptors
-    }
-
     /// Sends a state, as `READY=1`, where somebody listens. Best effort, as sd_notify is.
     static func notify(_ state: String) {
         guard let path = Environment["NOTIFY_SOCKET"], path.hasPrefix("/") || path.hasPrefix("@")
