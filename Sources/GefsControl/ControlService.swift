@@ -112,7 +112,7 @@ public final class ControlService: Sendable {
     }
 
     private func volumeReport() throws -> VolumeReport {
-        let superblock = try lastSuperblock()
+        let superblock = try failing { () throws(FileError) in try fileSystem.lastCommit() }
         let space = fileSystem.space()
         let labels = try failing { () throws(FileError) in try fileSystem.labels() }
         return VolumeReport(
@@ -125,29 +125,5 @@ public final class ControlService: Sendable {
             commit: superblock.commitGeneration, readOnly: fileSystem.isReadOnly,
             failure: fileSystem.failure.map { CommandFailure(image, $0).why },
             server: server?.description)
-    }
-
-    /// The superblock on the disk: that of the last commit, or its backup while the next is made.
-    private func lastSuperblock() throws(CommandFailure) -> Superblock {
-        let device = fileSystem.device
-        var fault = CommandFailure(image, "no superblock", status: .corrupt)
-        let blocks = device.byteCount / UInt64(Geometry.blockBytes)
-        for offset in [0, (max(1, blocks) - 1) * UInt64(Geometry.blockBytes)] {
-            let block = UnsafeMutableRawBufferPointer.allocate(
-                byteCount: Geometry.blockBytes, alignment: 4096)
-            defer { block.deallocate() }
-            do {
-                try device.read(at: offset, into: block)
-                return try Superblock(
-                    decoding: UnsafeRawBufferPointer(block), at: BlockAddress(rawValue: offset))
-            } catch let error as CorruptBlock {
-                fault = CommandFailure(image, error)
-            } catch let error as DeviceError {
-                fault = CommandFailure(image, error)
-            } catch {
-                fault = CommandFailure(image, "\(error)")
-            }
-        }
-        throw fault
     }
 }

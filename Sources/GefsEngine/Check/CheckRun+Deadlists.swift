@@ -142,7 +142,7 @@ extension CheckRun {
         }
     }
 
-    private func checkPending(_ list: Deadlist) {
+    private func checkPending(_ list: CheckedDeadlist) {
         for block in list.blocks {
             let entry = owners[block]
             guard entry.role != .none else { continue }
@@ -152,7 +152,7 @@ extension CheckRun {
     }
 
     private func check(
-        _ list: Deadlist, _ own: HeldNodes, _ before: HeldNodes?, _ predecessor: Int?
+        _ list: CheckedDeadlist, _ own: HeldNodes, _ before: HeldNodes?, _ predecessor: Int?
     ) {
         let birth = UInt32(truncatingIfNeeded: list.birth.rawValue)
         for block in list.blocks {

@@ -12,7 +12,7 @@ extension CheckRun {
         let table = HierarchyTable()
         let difference = TreeDifference(self)
         var checker = HierarchyCheck(table: table)
-        var previous: SnapshotTree?
+        var previous: CheckedSnapshot?
         for index in snapshotsByFamily() where !isCancelled {
             let snapshot = snapshots[index]
             guard snapshot.root != NodeGraph.none else {
@@ -148,7 +148,7 @@ extension CheckRun {
     // MARK: the whole
 
     private func conclude(
-        _ snapshot: SnapshotTree, _ checker: inout HierarchyCheck, _ difference: TreeDifference
+        _ snapshot: CheckedSnapshot, _ checker: inout HierarchyCheck, _ difference: TreeDifference
     ) {
         countPastEnd(snapshot, &checker, difference)
         for fault in checker.conclude() { log.add(.files(snapshot.name, fault)) }
@@ -158,7 +158,7 @@ extension CheckRun {
     ///
     /// They are few as a rule, and looked up one by one; else all data keys are passed over.
     private func countPastEnd(
-        _ snapshot: SnapshotTree, _ checker: inout HierarchyCheck, _ difference: TreeDifference
+        _ snapshot: CheckedSnapshot, _ checker: inout HierarchyCheck, _ difference: TreeDifference
     ) {
         let files = checker.table.dirty.filter { checker.table.slot($0)?.needsCount ?? false }
         guard !files.isEmpty else { return }

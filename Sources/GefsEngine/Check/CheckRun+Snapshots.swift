@@ -28,7 +28,7 @@ extension CheckRun {
         }
         if !superblock.pendingHead.isNone || !superblock.pendingTail.isNone {
             deadlists.append(
-                Deadlist(
+                CheckedDeadlist(
                     name: .pending, generation: .none, birth: .none,
                     record: DeadlistRecord(
                         head: superblock.pendingHead, tail: superblock.pendingTail)))
@@ -41,7 +41,7 @@ extension CheckRun {
             }
             let labels = names[generation] ?? []
             snapshots.append(
-                SnapshotTree(
+                CheckedSnapshot(
                     generation: generation, record: record,
                     name: .files(generation, labels: labels), labelCount: labels.count))
         }
@@ -61,7 +61,7 @@ extension CheckRun {
             records.append((Key(key), try SnapshotRecord(decoding: value)))
         case .deadlist(let generation, let birth):
             deadlists.append(
-                Deadlist(
+                CheckedDeadlist(
                     name: .list(generation, birth: birth), generation: generation, birth: birth,
                     record: try DeadlistRecord(decoding: value)))
         case .data, .entry, .up, .config:

@@ -20,8 +20,8 @@ final class CheckRun {
     // The walk through the trees, see CheckRun+Tree.
     var walk = TreeWalk()
     var labels: [(key: Key, record: LabelRecord)] = []
-    var snapshots: [SnapshotTree] = []
-    var deadlists: [Deadlist] = []
+    var snapshots: [CheckedSnapshot] = []
+    var deadlists: [CheckedDeadlist] = []
     /// Pointers to blocks on deadlists.
     var deadReferences: ContiguousArray<DeadReference> = []
 

@@ -140,6 +140,7 @@ extension FileError {
     init(_ error: TreeError) {
         switch error {
         case .read(let fault): self = FileError(fault)
+        case .corrupt(let block): self = .corrupt(block)
         case .volumeFull: self = .volumeFull
         case .emptyTree: self = .messageToMissingKey
         }

@@ -24,41 +24,25 @@ extension Volume {
         return volume
     }
 
-    /// The primary superblock if it is whole and its arenas can be used, else the backup.
     private static func load(_ device: any BlockDevice) throws(FileError) -> LoadedVolume {
-        let pool = BlockBufferPool(idleBytesMax: 32 << 20)
-        let pair = SuperblockPair(reading: device)
-        var fault: FileError?
-        for copy in [pair.primary, pair.backup] {
-            do throws(FileError) {
-                let loaded = try load(copy, device, pool)
-                guard let fault else { return loaded }
-                var noted = loaded
-                noted.notes.append("the backup superblock is used: \(fault)")
-                return noted
-            } catch {
-                // What is wrong with the primary is what an operator wants to know.
-                fault = fault ?? error
-            }
-        }
-        throw fault ?? .closed
-    }
-
-    private static func load(
-        _ copy: Result<Superblock, ReadError>, _ device: any BlockDevice, _ pool: BlockBufferPool
-    ) throws(FileError) -> LoadedVolume {
-        let superblock: Superblock
-        switch copy {
-        case .success(let found): superblock = found
-        case .failure(let error): throw FileError(error)
-        }
+        let pool = BlockBufferPool(idleBytesMax: idleBytesMax)
         do throws(StoreError) {
-            let arenas = try ArenaSet.load(superblock, from: device, pool: pool)
-            return LoadedVolume(superblock: superblock, arenas: arenas, pool: pool)
+            let found = try ArenaSet.load(from: device, pool: pool)
+            var loaded = LoadedVolume(
+                superblock: found.superblock, arenas: found.arenas, pool: pool)
+            if case .failure(let fault) = found.pair.primary {
+                loaded.notes.append("the backup superblock is used: \(fault)")
+            } else if !found.pair.agree {
+                loaded.notes.append("the last commit was interrupted")
+            }
+            return loaded
         } catch {
             throw .store(error)
         }
     }
+
+    /// Bytes of block memory that are kept for reuse.
+    private static let idleBytesMax = 32 << 20
 
     /// Everything that a crash may have left stale. Source: FORMAT 9.4.
     private func repairCopies() throws(FileError) {

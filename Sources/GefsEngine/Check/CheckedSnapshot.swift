@@ -1,7 +1,7 @@
 import GefsFormat
 
 /// A snapshot and what the walk through its tree has found.
-struct SnapshotTree {
+struct CheckedSnapshot {
     /// By its key; the record may state another one.
     var generation: Generation
     var record: SnapshotRecord
@@ -14,7 +14,7 @@ struct SnapshotTree {
 }
 
 /// A deadlist and where its entries are kept.
-struct Deadlist {
+struct CheckedDeadlist {
     var name: DeadlistName
     /// The snapshot W; `none` for the list of pending frees.
     var generation: Generation
