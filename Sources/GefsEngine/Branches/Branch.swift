@@ -1,0 +1,116 @@
+import GefsFormat
+
+/// The tree of one label, as it is served: layers in memory above a version on disk.
+///
+/// A reader sees, newest first: the active memtable and dirty data, the frozen layers, the tree.
+/// A change is memory work on the active layer; it never waits for the device.
+///
+/// Invariants:
+/// - Fields marked `lock` are read and written with `lock` held; nothing does I/O inside.
+/// - Frozen layers, versions and their blocks never change, so what was found in them stays true
+///   until the next freeze: `freezeCount` tells whether one came between.
+/// - Fields marked `flush` belong to the flush thread.
+final class Branch: @unchecked Sendable {
+    unowned let volume: Volume
+    let label: [UInt8]
+    let isMutable: Bool
+
+    let lock = Lock()
+    /// lock.
+    var active = Memtable()
+    /// lock.
+    var dirty = DirtyData()
+    /// lock. Keys of data that the active memtable holds as removed.
+    var dataRemovals = 0
+    /// lock. What the active layer has promised.
+    var promise = SpacePromise()
+    /// lock. Oldest first.
+    var frozen: [FrozenLayer] = []
+    /// lock.
+    var version: TreeVersion
+    /// lock. Counts freezes.
+    var freezeCount: UInt64 = 0
+    /// lock. Files somebody refers to, by qid path.
+    var nodes: [UInt64: FileNode] = [:]
+    /// lock. Data that is still to be cleared, by qid path.
+    var clears: [UInt64: ClearJob] = [:]
+
+    /// flush. The snapshot that the label names.
+    var record: SnapshotRecord
+    /// flush. Generation that new blocks are born in; nil until the first flush after a commit.
+    var working: Generation?
+    /// flush. Blocks killed since the last Advance, by the generation they were born in.
+    var kills: [Generation: [BlockAddress]] = [:]
+
+    init(
+        volume: Volume, label: [UInt8], isMutable: Bool, record: SnapshotRecord
+    ) {
+        self.volume = volume
+        self.label = label
+        self.isMutable = isMutable
+        self.record = record
+        version = TreeVersion(
+            root: TreeRoot(pointer: record.root, height: Int(record.height)),
+            queue: volume.reclaimQueue)
+    }
+
+    /// What lies below the active layer, pinned. To be called with the lock held.
+    var below: BelowView {
+        BelowView(frozen: frozen, version: version, freezeCount: freezeCount)
+    }
+
+    func pinBelow() -> BelowView {
+        lock.locked { below }
+    }
+
+    /// Whether something is not in a commit yet. Takes the lock.
+    var isDirty: Bool {
+        lock.locked { active.count > 0 || !dirty.isEmpty || !frozen.isEmpty }
+    }
+
+    /// Bytes of memory that the active layer holds. To be called with the lock held.
+    var activeBytes: Int {
+        active.byteCount + dirty.blockCount * Geometry.blockBytes
+    }
+
+    /// Finds something out below the active layer, then changes the active layer by it.
+    ///
+    /// `probe` may read the device; `body` runs under the lock with what `probe` found, which is
+    /// still true then: where a freeze came between, both run again.
+    func update<Found, Result>(
+        _ probe: (BelowView) throws(FileError) -> Found,
+        _ body: (Found) throws(FileError) -> Result
+    ) throws(FileError) -> Result {
+        while true {
+            let view = pinBelow()
+            let found = try probe(view)
+            lock.lock()
+            if freezeCount == view.freezeCount {
+                defer { lock.unlock() }
+                return try body(found)
+            }
+            lock.unlock()
+        }
+    }
+
+    /// Closes the active layer if it holds anything. To be called with the lock held, by the
+    /// flush thread.
+    func freeze() {
+        guard active.count > 0 || !dirty.isEmpty else { return }
+        frozen.append(
+            FrozenLayer(
+                memtable: active, dirty: dirty, dataRemovals: dataRemovals, promise: promise))
+        active = Memtable()
+        dirty = DirtyData()
+        dataRemovals = 0
+        promise = SpacePromise()
+        freezeCount += 1
+    }
+}
+
+/// The layers below the active one, as of one instant.
+struct BelowView {
+    let frozen: [FrozenLayer]
+    let version: TreeVersion
+    let freezeCount: UInt64
+}

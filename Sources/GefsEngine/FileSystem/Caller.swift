@@ -1,0 +1,31 @@
+/// Number of a user or group, as directory entries store it. Source: FORMAT 7.1, 10.3.
+public struct UserID: RawRepresentable, Hashable, Sendable {
+    public var rawValue: Int32
+
+    public init(rawValue: Int32) {
+        self.rawValue = rawValue
+    }
+
+    /// User `none`: has only the rights of others.
+    public static let none = UserID(rawValue: 0)
+    /// User and group `adm`.
+    public static let adm = UserID(rawValue: -1)
+    /// Group `nogroup`.
+    public static let nogroup = UserID(rawValue: 9999)
+}
+
+/// Who asks for an operation, and whether it may wait.
+public struct Caller: Sendable {
+    public var user: UserID
+    /// Passes all permission rules (a `%label` attach).
+    public var isPermissive: Bool
+    /// False on event loops: an operation that would read the device or wait throws
+    /// `FileError.wouldBlock` before it has any effect.
+    public var mayBlock: Bool
+
+    public init(user: UserID, isPermissive: Bool = false, mayBlock: Bool = true) {
+        self.user = user
+        self.isPermissive = isPermissive
+        self.mayBlock = mayBlock
+    }
+}

@@ -1,0 +1,47 @@
+import GefsFormat
+
+/// A file of a branch that somebody refers to: the one place of its current metadata.
+///
+/// Invariants, all under the branch's lock:
+/// - `entry` equals what the branch's layers hold for the file's key, until the file is removed.
+/// - A node is in its branch's table while `references` > 0, and holds a reference to its parent.
+final class FileNode: @unchecked Sendable {
+    let branch: Branch
+    let qidPath: UInt64
+    /// Nil for a root.
+    let parent: FileNode?
+
+    var name: [UInt8]
+    var entry: DirectoryEntry
+    /// Handles on this node, and child nodes.
+    var references = 0
+    /// Handles alone.
+    var handles = 0
+    var isRemoved = false
+    /// Nothing lies beyond the end: no data block, and the last block's rest is zero.
+    var hasCleanTail = false
+    /// The branch's freeze count when the file was made, while nothing of it can lie below the
+    /// active layer; nil for a file that was looked up.
+    var createdAtFreeze: UInt64?
+
+    init(
+        branch: Branch, parent: FileNode?, name: [UInt8], entry: DirectoryEntry
+    ) {
+        self.branch = branch
+        self.parent = parent
+        self.name = name
+        self.entry = entry
+        qidPath = entry.qidPath
+    }
+
+    /// Key of the directory entry.
+    var key: Key {
+        Key.entry(parent: parent?.qidPath ?? .max, name: name)
+    }
+
+    var isDirectory: Bool { entry.isDirectory }
+
+    var qid: Qid {
+        Qid(path: entry.qidPath, version: entry.qidVersion, type: entry.qidType)
+    }
+}

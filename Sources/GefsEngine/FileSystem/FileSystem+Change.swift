@@ -1,0 +1,196 @@
+import GefsFormat
+
+extension FileSystem {
+    /// Changes a file's attributes, all or nothing; every rule is checked before anything changes.
+    ///
+    /// Source: SEMANTICS 6, "wstat".
+    public func change(
+        _ handle: FileHandle, _ changes: AttributeChanges, as caller: Caller
+    ) throws(FileError) {
+        guard let node = handle.node else { throw .badOpenMode }
+        let branch = node.branch
+        var changes = changes
+        let users = self.users
+        try branch.lock.locked { () throws(FileError) -> Void in
+            if node.isRemoved { throw .removed }
+            try checkChanges(&changes, node, handle, caller, users)
+            try branch.checkWritable(node)
+        }
+        let shrinks = try branch.lock.locked { () throws(FileError) -> Bool in
+            guard let length = changes.length else { return false }
+            return length < UInt64(bitPattern: node.entry.length)
+        }
+        if shrinks { try branch.waitForClear(node.qidPath, as: caller) }
+        if let length = changes.length, !shrinks { try growTail(node, to: length, as: caller) }
+        try apply(changes, to: node, handle, as: caller)
+    }
+
+    /// Makes a file ready to grow to `length`.
+    private func growTail(
+        _ node: FileNode, to length: UInt64, as caller: Caller
+    ) throws(FileError) {
+        while node.branch.lock.locked({
+            length > UInt64(bitPattern: node.entry.length) && !node.hasCleanTail
+        }) {
+            try withRoom(caller) { () throws(FileError) -> Void in
+                try node.branch.cleanTail(node, as: caller)
+            }
+        }
+    }
+
+    private func apply(
+        _ changes: AttributeChanges, to node: FileNode, _ handle: FileHandle, as caller: Caller
+    ) throws(FileError) {
+        let branch = node.branch
+        struct Found {
+            var target: [UInt8]?
+            var data = DataKeys()
+        }
+        let newKey = changes.name.map {
+            Key.entry(parent: node.parent?.qidPath ?? .max, name: $0)
+        }
+        try withRoom(caller) { () throws(FileError) -> Void in
+            try branch.update { (view: BelowView) throws(FileError) -> Found in
+                var found = Found()
+                if let newKey {
+                    found.target = try branch.valueBelow(newKey, view, mayBlock: caller.mayBlock)
+                }
+                if let length = changes.length,
+                    branch.lock.locked({ length < UInt64(bitPattern: node.entry.length) })
+                {
+                    found.data = try branch.dataKeysBelow(
+                        node.qidPath, from: Geometry.blockCount(coveringBytes: length),
+                        limit: Branch.inlineClearMax, view, mayBlock: caller.mayBlock)
+                }
+                return found
+            } _: { (found: Found) throws(FileError) -> Void in
+                // Permission was settled on this very state, or on one that the same caller saw.
+                var changes = changes
+                try checkChanges(&changes, node, handle, caller, users)
+                if let newKey, branch.valueLocked(newKey, below: found.target) != nil {
+                    throw .exists
+                }
+                try branch.checkWritable(node)
+                try branch.change(node, changes, newKey, found.data, as: caller)
+            }
+        }
+    }
+
+    /// Checks every rule; fields that change nothing become nil. Lock held.
+    private func checkChanges(
+        _ changes: inout AttributeChanges, _ node: FileNode, _ handle: FileHandle,
+        _ caller: Caller, _ users: UserTable
+    ) throws(FileError) {
+        let entry = node.entry
+        if node.isRemoved { throw .removed }
+        if let path = changes.qidPath, path != entry.qidPath { throw .changesQidPath }
+        if let version = changes.qidVersion, version != entry.qidVersion {
+            throw .changesQidVersion
+        }
+        if let type = changes.qidType, type != entry.qidType { throw .changesQidType }
+        if let name = changes.name { try checkRename(name, &changes, node, handle, caller, users) }
+        if let length = changes.length {
+            if length > UInt64(Int64.max) { throw .negativeLength }
+            guard Protection(entry).allows(.write, to: caller, users: users) else {
+                throw .permissionDenied
+            }
+            if entry.isDirectory {
+                if length != 0 { throw .permissionDenied }
+                changes.length = nil
+            }
+        }
+        if let mode = changes.mode {
+            if (mode ^ entry.mode) & ModeBits.directory != 0 { throw .changesDirectoryBit }
+            try FileMode.checkKnown(mode)
+        }
+        if changes.mode != nil || changes.modificationTime != nil {
+            let leads = users.isLeader(caller.user, of: UserID(rawValue: entry.gid))
+            guard caller.isPermissive || caller.user.rawValue == entry.uid || leads else {
+                throw .notOwnerOrLeader
+            }
+        }
+        try checkOwners(&changes, entry, caller, users)
+    }
+
+    private func checkRename(
+        _ name: [UInt8], _ changes: inout AttributeChanges, _ node: FileNode,
+        _ handle: FileHandle, _ caller: Caller, _ users: UserTable
+    ) throws(FileError) {
+        if name == node.name || (node.parent == nil && name == [UInt8(ascii: "/")]) {
+            changes.name = nil
+            return
+        }
+        try name.withBytes { (bytes) throws(FileError) -> Void in
+            try FileName.check(bytes)
+        }
+        try checkRemovable(handle, node, caller, users)
+    }
+
+    private func checkOwners(
+        _ changes: inout AttributeChanges, _ entry: DirectoryEntry, _ caller: Caller,
+        _ users: UserTable
+    ) throws(FileError) {
+        if let owner = changes.owner {
+            guard users.name(of: owner) != nil else { throw .unknownUser }
+            if owner.rawValue == entry.uid {
+                changes.owner = nil
+            } else if !caller.isPermissive {
+                throw .notOwner
+            }
+        }
+        if let group = changes.group {
+            guard users.name(of: group) != nil else { throw .unknownGroup }
+            if group.rawValue == entry.gid {
+                changes.group = nil
+            } else if !caller.isPermissive {
+                let owns =
+                    caller.user.rawValue == entry.uid && users.isMember(caller.user, of: group)
+                let leadsBoth =
+                    users.isLeader(caller.user, of: UserID(rawValue: entry.gid))
+                    && users.isLeader(caller.user, of: group)
+                guard owns || leadsBoth else { throw .notInGroup }
+            }
+        }
+    }
+}
+
+extension Branch {
+    /// Makes a checked change. Lock held; `newKey` is free.
+    func change(
+        _ node: FileNode, _ changes: AttributeChanges, _ newKey: Key?, _ data: DataKeys,
+        as caller: Caller
+    ) throws(FileError) {
+        var needed = promise(forPutting: node.key, valueBytes: DirectoryEntry.byteCount)
+        if let newKey, let parent = node.parent {
+            needed += promise(forPutting: newKey, valueBytes: DirectoryEntry.byteCount)
+            needed += promise(forPutting: parent.key, valueBytes: DirectoryEntry.byteCount)
+            needed += SpacePromise(keys: 1, bytes: newKey.bytes.count)
+        }
+        try take(needed, as: caller, drawsOnReserve: false)
+        if let length = changes.length {
+            if length < UInt64(bitPattern: node.entry.length) {
+                try shrink(node, to: length, data, as: caller)
+            } else {
+                node.entry.length = Int64(bitPattern: length)
+            }
+        }
+        stamp(node, as: caller)
+        if let mode = changes.mode {
+            node.entry.mode = mode
+            node.entry.qidType = UInt8(truncatingIfNeeded: mode >> 24)
+        }
+        if let time = changes.modificationTime { node.entry.modificationTime = time }
+        if let owner = changes.owner { node.entry.uid = owner.rawValue }
+        if let group = changes.group { node.entry.gid = group.rawValue }
+        if changes.name != nil, let newKey, let parent = node.parent, let name = changes.name {
+            removeKey(node.key)
+            node.name = name
+            put(node.entry, newKey, isNew: true)
+            if node.isDirectory { put(Key.up(node.qidPath), newKey.bytes, isNew: false) }
+            stamp(parent, as: caller)
+            put(parent)
+        } else {
+            put(node)
+        }
+    }
+}

@@ -1,0 +1,140 @@
+import GefsFormat
+
+extension FileSystem {
+    /// A handle on the root of a label's tree, or on the directory of all labels (`dump`).
+    ///
+    /// - Throws: `FileError.unknownLabel`; errors of reading.
+    public func attach(_ label: [UInt8], as caller: Caller) throws(FileError) -> FileHandle {
+        if label == Dump.label {
+            return FileHandle(self, node: nil, parentProtection: nil)
+        }
+        let branch = try volume.branch(label, mayBlock: caller.mayBlock)
+        let key = Key.entry(parent: .max, name: [UInt8]())
+        guard let entry = try branch.entry(key, mayBlock: caller.mayBlock) else {
+            throw .missingRoot(root: branch.record.root.address)
+        }
+        let node = branch.lock.locked { () -> FileNode in
+            let node = branch.adopt(entry, name: [], parent: nil)
+            node.handles += 1
+            return node
+        }
+        return FileHandle(self, node: node, parentProtection: nil)
+    }
+
+    /// Another, unopened handle on the same file.
+    public func clone(_ handle: FileHandle) -> FileHandle {
+        if let node = handle.node {
+            node.branch.lock.locked {
+                node.references += 1
+                node.handles += 1
+            }
+        }
+        return FileHandle(self, node: handle.node, parentProtection: handle.parentProtection)
+    }
+
+    /// Goes from a directory to the entry `name`, or to its parent with `..`.
+    ///
+    /// Needs execute permission on the directory. Concurrent changes of the directory are seen
+    /// wholly or not at all.
+    /// - Throws: `.notFound`, `.notADirectory`, `.permissionDenied`, `.nameTooLong`, `.removed`.
+    public func walk(
+        from handle: FileHandle, _ name: UnsafeRawBufferPointer, as caller: Caller
+    ) throws(FileError) -> FileHandle {
+        guard let node = handle.node else { return try walkDump(name, as: caller) }
+        let branch = node.branch
+        if name.count == 2, name[0] == UInt8(ascii: "."), name[1] == UInt8(ascii: ".") {
+            return try walkUp(node, as: caller)
+        }
+        if name.count > Geometry.nameBytesMax { throw .nameTooLong }
+        let key = Key.entry(parent: node.qidPath, name: name)
+        let users = self.users
+        while true {
+            branch.lock.lock()
+            do throws(FileError) {
+                try checkSearch(node, caller, users)
+            } catch {
+                branch.lock.unlock()
+                throw error
+            }
+            switch key.withBytes({ branch.active.lookup($0) }) {
+            case .removed:
+                branch.lock.unlock()
+                throw .notFound
+            case .value(let bytes):
+                defer { branch.lock.unlock() }
+                return try enter(branch.decodeEntry(Array(bytes)), name, node)
+            case .absent:
+                break
+            }
+            let view = branch.below
+            branch.lock.unlock()
+            guard let bytes = try branch.valueBelow(key, view, mayBlock: caller.mayBlock) else {
+                throw .notFound
+            }
+            let entry = try branch.decodeEntry(bytes)
+            branch.lock.lock()
+            defer { branch.lock.unlock() }
+            // Still as found, unless the layer was frozen or the name changed meanwhile.
+            guard branch.freezeCount == view.freezeCount else { continue }
+            if case .absent = key.withBytes({ branch.active.lookup($0) }) {
+                return try enter(entry, name, node)
+            }
+        }
+    }
+
+    private func checkSearch(
+        _ node: FileNode, _ caller: Caller, _ users: UserTable
+    ) throws(FileError) {
+        if node.isRemoved { throw .removed }
+        guard node.isDirectory else { throw .notADirectory }
+        guard Protection(node.entry).allows(.execute, to: caller, users: users) else {
+            throw .permissionDenied
+        }
+    }
+
+    /// Lock held.
+    private func enter(
+        _ entry: DirectoryEntry, _ name: UnsafeRawBufferPointer, _ parent: FileNode
+    ) throws(FileError) -> FileHandle {
+        let node = parent.branch.adopt(entry, name: Array(name), parent: parent)
+        node.handles += 1
+        return FileHandle(self, node: node, parentProtection: Protection(parent.entry))
+    }
+
+    private func walkUp(_ node: FileNode, as caller: Caller) throws(FileError) -> FileHandle {
+        let users = self.users
+        let branch = node.branch
+        branch.lock.lock()
+        defer { branch.lock.unlock() }
+        try checkSearch(node, caller, users)
+        let up = node.parent ?? node
+        up.references += 1
+        up.handles += 1
+        return FileHandle(
+            self, node: up, parentProtection: up.parent.map { Protection($0.entry) })
+    }
+
+    /// Gives a handle back. Remove-on-close takes effect here; a file without its name that
+    /// nobody holds any more loses its data.
+    ///
+    /// May block where the handle removes on close.
+    public func close(_ handle: FileHandle) {
+        let (isFirst, removes) = handle.lock.locked { () -> (Bool, Bool) in
+            let isFirst = !handle.isClosed
+            handle.isClosed = true
+            return (isFirst, handle.mode?.removesOnClose ?? false)
+        }
+        guard isFirst, let node = handle.node else { return }
+        if removes {
+            // Permission was checked when the file was opened; errors have nobody to go to.
+            let caller = Caller(user: users.none, isPermissive: true)
+            try? removeEntry(of: handle, as: caller)
+        }
+        let branch = node.branch
+        let job = branch.lock.locked { () -> ClearJob? in
+            node.handles -= 1
+            return branch.release(node)
+        }
+        if let job { volume.reclaimer.add(branch, job.qid) }
+    }
+}

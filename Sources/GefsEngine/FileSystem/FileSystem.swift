@@ -1,0 +1,196 @@
+import GefsFormat
+
+/// The file service of one open volume: what 9P and FUSE front ends call.
+///
+/// Every operation may be called from any thread and blocks until it is done, unless its caller
+/// may not block: then it throws `FileError.wouldBlock` before any effect. A change is seen by
+/// everybody when the call returns, wholly or not at all, and is durable after the next commit;
+/// the commits' order is the order of the changes.
+public final class FileSystem: @unchecked Sendable {
+    let volume: Volume
+
+    /// Guards the users table.
+    private let lock = Lock()
+    private var table: UserTable
+
+    private init(volume: Volume, users: UserTable) {
+        self.volume = volume
+        table = users
+    }
+
+    // MARK: Life
+
+    /// Opens a device: loads the last commit, repairs stale copies unless read-only, and starts
+    /// the threads that write.
+    ///
+    /// - Throws: `.corrupt` or `.device` where no whole commit can be found; `.badUsersFile`
+    ///   unless the volume is opened permissively.
+    public static func open(
+        _ device: any BlockDevice, options: VolumeOptions = VolumeOptions()
+    ) throws(FileError) -> FileSystem {
+        let volume = try Volume.open(device, options: options)
+        volume.start()
+        let fileSystem = FileSystem(volume: volume, users: .fallback)
+        do throws(FileError) {
+            try fileSystem.reloadUsers()
+        } catch {
+            guard options.isPermissive else {
+                volume.stop()
+                throw error
+            }
+            volume.log("users file replaced by a default: \(error)")
+        }
+        return fileSystem
+    }
+
+    /// Finishes pending reclaims, commits, and closes the device. Handles are of no use after.
+    ///
+    /// - Throws: what kept the last changes from becoming durable.
+    public func close() throws(FileError) {
+        defer { volume.stop() }
+        volume.reclaimer.finish()
+        try volume.sync()
+    }
+
+    /// Returns when everything acknowledged before the call is durable. Callers that wait at the
+    /// same time share a commit: two device flushes.
+    public func sync(as caller: Caller) throws(FileError) {
+        if volume.isReadOnly { return }
+        guard caller.mayBlock else { throw .wouldBlock }
+        try volume.sync()
+    }
+
+    /// Waits until the data of removed files is reclaimed.
+    public func drainReclaims() {
+        volume.reclaimer.drain()
+    }
+
+    public var isReadOnly: Bool {
+        volume.isReadOnly || failure != nil
+    }
+
+    /// Why the volume refuses changes, where something failed.
+    public var failure: FileError? {
+        volume.lock.locked { volume.failure }
+    }
+
+    public var device: any BlockDevice { volume.device }
+
+    /// What was noticed and repaired when the volume was opened.
+    public var openNotes: [String] { volume.openNotes }
+
+    // MARK: Labels
+
+    /// All labels, in label order.
+    public func labels() throws(FileError) -> [LabelInfo] {
+        try volume.snapshots.labels().map {
+            LabelInfo(
+                name: $0.name, generation: $0.record.generation.rawValue,
+                isMutable: $0.record.isMutable)
+        }
+    }
+
+    // MARK: Users
+
+    /// The users as of the last load.
+    public var users: UserTable {
+        lock.locked { table }
+    }
+
+    /// Reads `/users` of label `adm`; a broken file leaves the table as it is.
+    ///
+    /// - Throws: `.badUsersFile` with the line, `.notFound`, `.fileTooBig`, errors of reading.
+    public func reloadUsers() throws(FileError) {
+        let caller = Caller(user: .adm, isPermissive: true)
+        let root = try attach(Array("adm".utf8), as: caller)
+        defer { close(root) }
+        let name = Array("users".utf8)
+        let handle = try name.withBytes { (bytes) throws(FileError) -> FileHandle in
+            try walk(from: root, bytes, as: caller)
+        }
+        defer { close(handle) }
+        let status = try status(handle, as: caller)
+        guard status.length < UInt64(UserTable.fileBytesMax) else { throw .fileTooBig }
+        try open(handle, OpenMode(.read), as: caller)
+        var bytes = [UInt8](repeating: 0, count: Int(status.length))
+        let count = try readAll(handle, into: &bytes, as: caller)
+        let parsed = try UserTable(parsing: Array(bytes[..<count]))
+        lock.locked { table = parsed }
+    }
+
+    private func readAll(
+        _ handle: FileHandle, into bytes: inout [UInt8], as caller: Caller
+    ) throws(FileError) -> Int {
+        let result = bytes.withUnsafeMutableBytes { (buffer) -> Result<Int, FileError> in
+            do throws(FileError) {
+                return .success(try read(handle, at: 0, into: buffer, as: caller))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try result.get()
+    }
+
+    // MARK: Status
+
+    /// What stat tells of a file; needs no permission.
+    public func status(_ handle: FileHandle, as caller: Caller) throws(FileError) -> FileStatus {
+        guard let node = handle.node else { return Dump.status }
+        return try node.branch.lock.locked { () throws(FileError) -> FileStatus in
+            if node.isRemoved, !handle.isOpen { throw .removed }
+            let entry = node.entry
+            return FileStatus(
+                qid: node.qid, mode: entry.mode, accessTime: entry.accessTime,
+                modificationTime: entry.modificationTime,
+                length: node.isDirectory ? 0 : UInt64(bitPattern: entry.length),
+                name: node.parent == nil ? [UInt8(ascii: "/")] : node.name,
+                owner: UserID(rawValue: entry.uid), group: UserID(rawValue: entry.gid),
+                lastModifier: UserID(rawValue: entry.muid))
+        }
+    }
+
+    /// How full the volume is; cheap.
+    public func space() -> SpaceReport {
+        SpaceReport(
+            arenas: volume.arenas.arenas.map { arena in
+                SpaceReport.Arena(
+                    address: arena.address.rawValue, size: arena.byteCount,
+                    used: UInt64(arena.usedBlocks * Geometry.blockBytes),
+                    reserve: UInt64(arena.reserveBlocks * Geometry.blockBytes))
+            },
+            promisedBytes: UInt64(volume.ledger.promisedBlocks * Geometry.blockBytes))
+    }
+}
+
+/// How full a volume is.
+public struct SpaceReport: Sendable {
+    /// One arena; all in bytes.
+    public struct Arena: Sendable {
+        public var address: UInt64
+        public var size: UInt64
+        public var used: UInt64
+        /// Kept back for deletions and commits.
+        public var reserve: UInt64
+
+        public init(address: UInt64, size: UInt64, used: UInt64, reserve: UInt64) {
+            self.address = address
+            self.size = size
+            self.used = used
+            self.reserve = reserve
+        }
+    }
+
+    public var arenas: [Arena]
+    /// Bytes that acknowledged changes will take at worst.
+    public var promisedBytes: UInt64
+
+    public var size: UInt64 { arenas.reduce(0) { $0 + $1.size } }
+    public var used: UInt64 { arenas.reduce(0) { $0 + $1.used } }
+    public var reserve: UInt64 { arenas.reduce(0) { $0 + $1.reserve } }
+
+    /// Bytes that a write can still get.
+    public var available: UInt64 {
+        let taken = used + reserve + promisedBytes
+        return taken >= size ? 0 : size - taken
+    }
+}

@@ -1,0 +1,146 @@
+import GefsFormat
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// What the flush thread is asked for. Guarded by the volume's lock.
+struct FlushRequests {
+    /// Too much is in memory.
+    var wantsFlush = false
+    var wantsCommit = false
+    /// Commits begun and durable, counted from 1. What was acknowledged before a commit began is
+    /// in it.
+    var started: UInt64 = 0
+    var durable: UInt64 = 0
+    /// Something was flushed that no commit contains.
+    var hasUncommitted = false
+    var isStopping = false
+    var isStopped = false
+}
+
+extension Volume {
+    func start() {
+        guard !isReadOnly else { return }
+        flushThread = WorkerThread { [self] in flushLoop() }
+        reclaimer.start()
+    }
+
+    func requestFlush() {
+        lock.locked {
+            requests.wantsFlush = true
+            lock.signal()
+        }
+    }
+
+    /// Returns when everything acknowledged before the call is durable.
+    ///
+    /// Callers that wait at the same time share one commit.
+    /// - Throws: what made the volume refuse changes, from now on to every caller.
+    func sync(evenIfClean: Bool = false) throws(FileError) {
+        guard !isReadOnly else { return }
+        let dirty = evenIfClean || isDirty
+        try lock.locked { () throws(FileError) -> Void in
+            if let failure { throw failure }
+            if requests.isStopped { throw .closed }
+            var target = requests.started
+            if dirty || requests.hasUncommitted {
+                target += 1
+                requests.wantsCommit = true
+                lock.signal()
+            }
+            while requests.durable < target {
+                if let failure { throw failure }
+                if requests.isStopped { throw .closed }
+                lock.wait()
+            }
+        }
+    }
+
+    /// Whether any branch holds what is not in a commit.
+    var isDirty: Bool {
+        lock.locked { Array(branches.values) }.contains { $0.isMutable && $0.isDirty }
+    }
+
+    private func flushLoop() {
+        var lastCommit = Self.monotonicNanoseconds()
+        while let task = nextTask(lastCommit) {
+            do throws(FileError) {
+                switch task {
+                case .flush:
+                    try flushLargeBranches()
+                case .commit:
+                    try commit()
+                    lastCommit = Self.monotonicNanoseconds()
+                case .tick:
+                    lastCommit = Self.monotonicNanoseconds()
+                    if isDirty || lock.locked({ requests.hasUncommitted }) { try commit() }
+                }
+            } catch {
+                fail(error)
+                break
+            }
+        }
+        lock.locked {
+            requests.isStopped = true
+            lock.signal()
+        }
+    }
+
+    private enum Task {
+        case flush
+        case commit
+        case tick
+    }
+
+    /// Waits for something to do; nil when the thread is to end.
+    private func nextTask(_ lastCommit: Int64) -> Task? {
+        lock.locked {
+            while true {
+                if requests.wantsCommit { return .commit }
+                if requests.isStopping { return nil }
+                if requests.wantsFlush {
+                    requests.wantsFlush = false
+                    return .flush
+                }
+                guard let interval = options.commitIntervalNanoseconds else {
+                    lock.wait()
+                    continue
+                }
+                let rest = lastCommit + interval - Self.monotonicNanoseconds()
+                if rest <= 0 { return .tick }
+                lock.wait(nanoseconds: rest)
+            }
+        }
+    }
+
+    /// Flushes branches until half of the memory that changes may take is free.
+    private func flushLargeBranches() throws(FileError) {
+        let all = lock.locked { branches.values.filter(\.isMutable) }
+        let sized = all.map { branch in (branch, branch.lock.locked { branch.activeBytes }) }
+        for (branch, _) in sized.sorted(by: { $0.1 > $1.1 }) {
+            guard unflushedBytes.load(ordering: .relaxed) > options.unflushedBytesMax / 2 else {
+                return
+            }
+            branch.lock.locked { branch.freeze() }
+            try flush(branch)
+        }
+    }
+
+    /// From now on changes are refused, and everybody who waits learns why.
+    func fail(_ error: FileError) {
+        lock.locked {
+            if failure == nil { failure = error }
+            lock.signal()
+        }
+        log("changes are refused from now on: \(error)")
+    }
+
+    static func monotonicNanoseconds() -> Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+    }
+}

@@ -1,0 +1,307 @@
+import GefsFormat
+import Synchronization
+
+/// How a volume is opened.
+public struct VolumeOptions: Sendable {
+    /// Not a byte is written.
+    public var isReadOnly = false
+    /// Limit of the block cache, in bytes.
+    public var cacheBytes: UInt64 = 256 << 20
+    /// Nanoseconds between commits while there are changes; nil: only on demand.
+    public var commitIntervalNanoseconds: Int64? = 5_000_000_000
+    /// Anyone may use `%` attaches; a broken users file is replaced by a default.
+    public var isPermissive = false
+    /// Bytes of changes in memory at which a flush starts; writers wait at twice as many.
+    public var unflushedBytesMax = 64 << 20
+    /// Receives what an operator should know.
+    public var log: @Sendable (String) -> Void = { _ in }
+
+    public init() {}
+}
+
+/// An open disk: store, trees and the threads that write them.
+///
+/// Locking order: a branch's lock, then the volume's, the ledger's, the queue's; the volume's lock
+/// is never held while a branch's is taken.
+final class Volume: @unchecked Sendable {
+    let device: any BlockDevice
+    let options: VolumeOptions
+    let arenas: ArenaSet
+    let cache: BlockCache
+    let pool: BlockBufferPool
+    let reader: BlockReader
+    let ledger: SpaceLedger
+    let reclaimQueue = ReclaimQueue()
+    let reclaimer = Reclaimer()
+    let snapshots: SnapshotTree
+    /// What the disk looked like when it was opened, and what was repaired.
+    let openNotes: [String]
+
+    /// Next number for a file. Packed into the superblock of each commit.
+    let qidCounter: Atomic<UInt64>
+    /// Bytes of changes in memory that are not flushed.
+    let unflushedBytes = Atomic<Int>(0)
+
+    /// Guards what follows, and wakes the flush thread and those who wait for it.
+    let lock = Lock()
+    /// lock.
+    var branches: [[UInt8]: Branch] = [:]
+    /// lock. Why changes are refused; set once.
+    var failure: FileError?
+    /// lock.
+    var requests = FlushRequests()
+
+    /// flush. The superblock of the last durable commit.
+    var superblock: Superblock
+    /// flush. Blocks that are allocated but unreachable, with the commit they wait for.
+    var retired: [BlockAddress: UInt64] = [:]
+    /// flush. Blocks of the pending list that the last superblock names.
+    var pendingListBlocks: [BlockAddress] = []
+    /// flush.
+    var nextGeneration: Generation
+    /// flush. Retired blocks whose bag is empty, but whose commit is not durable yet.
+    var waiting: [RetiredBlock] = []
+    /// flush. Set while a commit writes down which blocks are to be freed.
+    var isReclaimPaused = false
+    /// flush. The last commit that is durable.
+    var durableCommit: UInt64 = 0
+    /// While above 0 no block becomes free: somebody looks at the last commit as a whole. lock.
+    var pins = 0
+    /// flush. All snapshot records, by generation.
+    var records: [Generation: SnapshotRecord] = [:]
+    /// flush. How many labels name a generation.
+    var labelCounts: [Generation: Int] = [:]
+    /// flush. Which of the two dialects the disk is kept in.
+    var dialect: Dialect
+    var flushThread: WorkerThread?
+
+    init(
+        device: any BlockDevice, options: VolumeOptions, loaded: LoadedVolume
+    ) {
+        self.device = device
+        self.options = options
+        arenas = loaded.arenas
+        pool = loaded.pool
+        superblock = loaded.superblock
+        openNotes = loaded.notes
+        dialect = .r
+        cache = BlockCache(byteLimit: options.cacheBytes)
+        reader = BlockReader(device: device, cache: cache, pool: pool)
+        ledger = SpaceLedger(arenas: loaded.arenas)
+        qidCounter = Atomic(loaded.superblock.nextQid)
+        nextGeneration = loaded.superblock.nextGeneration
+        snapshots = SnapshotTree(
+            root: TreeRoot(
+                pointer: loaded.superblock.snapshotTreeRoot,
+                height: Int(loaded.superblock.snapshotTreeHeight)),
+            reader: reader, queue: reclaimQueue)
+    }
+
+    var isReadOnly: Bool { options.isReadOnly || device.isReadOnly }
+
+    func log(_ text: String) {
+        options.log(text)
+    }
+
+    /// Nanoseconds since 1970.
+    func now() -> Int64 {
+        WallClock.now()
+    }
+
+    func newBuffer() -> BlockBuffer {
+        pool.make()
+    }
+
+    /// Refuses changes on a read-only or failed volume.
+    func checkWritable() throws(FileError) {
+        if isReadOnly { throw .readOnly }
+        if lock.locked({ failure != nil }) { throw .readOnly }
+    }
+
+    /// A number that no file ever had.
+    func nextQid() throws(FileError) -> UInt64 {
+        let qid = qidCounter.wrappingAdd(1, ordering: .relaxed).oldValue
+        // Values with bit 63 set are reserved: FORMAT 7.2.
+        guard qid < 1 << 63 else {
+            qidCounter.wrappingSubtract(1, ordering: .relaxed)
+            throw .qidsExhausted
+        }
+        return qid
+    }
+
+    // MARK: Memory
+
+    func noteUnflushed(_ change: SpacePromise) {
+        let bytes = Self.memoryBytes(change)
+        guard bytes != 0 else { return }
+        let total = unflushedBytes.wrappingAdd(bytes, ordering: .relaxed).newValue
+        if total > options.unflushedBytesMax, total - bytes <= options.unflushedBytesMax {
+            requestFlush()
+        }
+    }
+
+    func noteFlushed(_ change: SpacePromise) {
+        unflushedBytes.wrappingSubtract(Self.memoryBytes(change), ordering: .relaxed)
+    }
+
+    private static func memoryBytes(_ change: SpacePromise) -> Int {
+        change.dataBlocks * Geometry.blockBytes + change.bytes
+    }
+
+    /// Holds a writer back while too much of what was written waits for the device.
+    func admit(_ caller: Caller) throws(FileError) {
+        guard unflushedBytes.load(ordering: .relaxed) > 2 * options.unflushedBytesMax else {
+            return
+        }
+        guard caller.mayBlock else { throw .wouldBlock }
+        requestFlush()
+        lock.locked {
+            while unflushedBytes.load(ordering: .relaxed) > 2 * options.unflushedBytesMax,
+                failure == nil, !requests.isStopped
+            {
+                lock.wait()
+            }
+        }
+    }
+
+    /// Runs a change; where there is no room for it, commits, which frees what is pending, and
+    /// tries once more.
+    func withRoom<Result>(
+        _ caller: Caller, _ body: () throws(FileError) -> Result
+    ) throws(FileError) -> Result {
+        do throws(FileError) {
+            return try body()
+        } catch .volumeFull {
+            guard caller.mayBlock else { throw .wouldBlock }
+        }
+        // Twice: the first commit frees what was dropped before it, the second what it replaced.
+        try sync()
+        do throws(FileError) {
+            return try body()
+        } catch .volumeFull {
+            try sync(evenIfClean: true)
+        }
+        return try body()
+    }
+
+    // MARK: Reading trees
+
+    func lookup(
+        _ key: Key, in root: TreeRoot, mayBlock: Bool
+    ) throws(FileError) -> [UInt8]? {
+        do throws(ReadError) {
+            return try key.withBytes { (bytes) throws(ReadError) -> [UInt8]? in
+                try Tree.lookup(bytes, in: root, source: reader, mayBlock: mayBlock)
+            }
+        } catch {
+            throw FileError(error)
+        }
+    }
+
+    /// Pointers of a run of a file's blocks; `BlockPointer.none` for holes.
+    func dataPointers(
+        _ qid: UInt64, _ run: Range<UInt64>, in root: TreeRoot, mayBlock: Bool
+    ) throws(FileError) -> [BlockPointer] {
+        if run.count == 1 {
+            let key = Key.data(qid, block: run.lowerBound)
+            guard let value = try lookup(key, in: root, mayBlock: mayBlock) else { return [.none] }
+            return [decodePointer(value)]
+        }
+        var pointers = [BlockPointer](repeating: .none, count: run.count)
+        try scanData(qid, from: run.lowerBound, in: root, mayBlock: mayBlock) { index, value in
+            guard index < run.upperBound else { return false }
+            if value.count >= BlockPointer.byteCount, let base = value.baseAddress {
+                pointers[Int(index - run.lowerBound)] = BlockPointer(decoding: base)
+            }
+            return index + 1 < run.upperBound
+        }
+        return pointers
+    }
+
+    /// Indices of a file's blocks from `from` on, at most `limit`.
+    func dataKeys(
+        _ qid: UInt64, from: UInt64, limit: Int, in root: TreeRoot, mayBlock: Bool
+    ) throws(FileError) -> DataKeys {
+        var keys = DataKeys()
+        try scanData(qid, from: from, in: root, mayBlock: mayBlock) { index, _ in
+            guard keys.indices.count < limit else {
+                keys.hasMore = true
+                return false
+            }
+            keys.indices.append(index)
+            return true
+        }
+        return keys
+    }
+
+    private func scanData(
+        _ qid: UInt64, from: UInt64, in root: TreeRoot, mayBlock: Bool,
+        _ body: (UInt64, UnsafeRawBufferPointer) -> Bool
+    ) throws(FileError) {
+        // A block index past the largest offset names nothing.
+        guard from <= UInt64.max / UInt64(Geometry.blockBytes) else { return }
+        let start = Key.data(qid, block: from)
+        do throws(ReadError) {
+            var scan = start.bytes.withUnsafeBytes {
+                Tree.Scan(root: root, source: reader, from: $0, mayBlock: mayBlock)
+            }
+            while let item = try scan.next() {
+                guard item.key.count == start.bytes.count, let base = item.key.baseAddress,
+                    item.key[0] == KeyKind.data.rawValue,
+                    base.loadBigEndian(at: 1, as: UInt64.self) == qid
+                else { return }
+                let offset = base.loadBigEndian(at: 9, as: UInt64.self)
+                if !body(offset / UInt64(Geometry.blockBytes), item.value) { return }
+            }
+        } catch {
+            throw FileError(error)
+        }
+    }
+
+    private func decodePointer(_ value: [UInt8]) -> BlockPointer {
+        guard value.count >= BlockPointer.byteCount else { return .none }
+        return value.withUnsafeBytes { bytes in
+            bytes.baseAddress.map { BlockPointer(decoding: $0) } ?? .none
+        }
+    }
+
+    func readData(
+        _ pointers: [BlockPointer], mayBlock: Bool
+    ) throws(FileError) -> [BlockBuffer] {
+        do throws(ReadError) {
+            return try reader.data(run: pointers, mayBlock: mayBlock)
+        } catch {
+            throw FileError(error)
+        }
+    }
+
+    /// Configuration entries of a tree whose names begin with `prefix`.
+    func configEntries(
+        _ prefix: [UInt8], in root: TreeRoot
+    ) throws(FileError) -> [(name: [UInt8], value: [UInt8])] {
+        var found: [(name: [UInt8], value: [UInt8])] = []
+        let start = Key.config(prefix)
+        do throws(ReadError) {
+            var scan = start.bytes.withUnsafeBytes {
+                Tree.Scan(root: root, source: reader, from: $0, mayBlock: true)
+            }
+            while let item = try scan.next() {
+                guard item.key.starts(with: start.bytes) else { break }
+                found.append((Array(item.key.dropFirst()), Array(item.value)))
+            }
+        } catch {
+            throw FileError(error)
+        }
+        return found
+    }
+}
+
+extension FileError {
+    init(_ error: ReadError) {
+        switch error {
+        case .wouldBlock: self = .wouldBlock
+        case .corrupt(let block): self = .corrupt(block)
+        case .device(let fault): self = .device(fault)
+        }
+    }
+}
