@@ -66,7 +66,9 @@ extension RequestExecutor {
                 stat.mode = entry.mode
                 stat.accessTime = WireTime.seconds(entry.accessTime)
                 stat.modificationTime = WireTime.seconds(entry.modificationTime)
-                stat.length = entry.qidType & WireQid.directoryType != 0 ? 0 : UInt64(bitPattern: entry.length)
+                stat.length =
+                    entry.qidType & WireQid.directoryType != 0
+                    ? 0 : UInt64(bitPattern: entry.length)
                 stat.name = item.name
                 stat.user = owner
                 stat.group = group

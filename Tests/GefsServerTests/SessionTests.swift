@@ -4,6 +4,12 @@ import Testing
 
 @testable import GefsServer
 
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
 @Suite struct SessionTests {
     typealias Wire = WireConnection
 
@@ -206,9 +212,3 @@ import Testing
         #expect(try test.wire().exchange(Wire.stat(0)).type == MessageType.rStat.rawValue)
     }
 }
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif

@@ -11,7 +11,7 @@ import Synchronization
 #endif
 
 /// A server on a volume in memory, listening on a port of this machine.
-final class TestServer {
+final class TestServer: Sendable {
     static let deviceBytes: UInt64 = (128 << 20) + 16384
     /// Users besides those that a fresh volume has: bob, member of nothing.
     static let users = "-1:adm::glenda\n0:none::\n1:glenda:glenda:\n2:bob:bob:\n9999:nogroup::\n"

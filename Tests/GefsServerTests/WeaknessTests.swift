@@ -3,6 +3,12 @@ import GefsEngine
 import NineP
 import Testing
 
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
 /// What the original got wrong and clients could see. Source: SEMANTICS 12.
 @Suite struct WeaknessTests {
     typealias Wire = WireConnection
@@ -340,9 +346,3 @@ import Testing
         #expect(try file.readAll() == [1])
     }
 }
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif

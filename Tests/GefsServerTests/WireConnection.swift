@@ -71,6 +71,16 @@ final class WireConnection {
         }
     }
 
+    /// Sends a whole message if the socket takes it at once; false where it does not.
+    func sendIfRoom(_ bytes: [UInt8]) -> Bool {
+        let flags = fcntl(descriptor, F_GETFL)
+        _ = fcntl(descriptor, F_SETFL, flags | O_NONBLOCK)
+        let count = bytes.withUnsafeBytes { socketSend(descriptor, $0) }
+        _ = fcntl(descriptor, F_SETFL, flags)
+        if count > 0, count < bytes.count { try? send(Array(bytes[count...])) }
+        return count == bytes.count
+    }
+
     /// Says that nothing more will be sent.
     func endSending() {
         shutdown(descriptor, Int32(SHUT_WR))
