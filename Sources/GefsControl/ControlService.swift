@@ -8,11 +8,11 @@ import GefsFormat
 public final class ControlService: Sendable {
     public typealias Reply = (any Report) throws -> Void
 
-    private let fileSystem: FileSystem
-    private let image: String
+    let fileSystem: FileSystem
+    let image: String
     private let server: (any ServerControls)?
     /// Whether the one who started a long command wants it to end.
-    private let isCancelled: @Sendable () -> Bool
+    let isCancelled: @Sendable () -> Bool
 
     public init(
         _ fileSystem: FileSystem, image: String, server: (any ServerControls)? = nil,
@@ -77,7 +77,7 @@ public final class ControlService: Sendable {
         guard isStrict || arguments.isEmpty else {
             throw CommandFailure("check", "usage: check [--strict]", status: .usage)
         }
-        return try runCheck(reply).send(isStrict: isStrict, reply)
+        return try runCheck().send(isStrict: isStrict, reply)
     }
 
     private func halt(_ reply: Reply) throws {
