@@ -58,6 +58,7 @@ extension Connection {
         switch outcome {
         case .done, .mustSync: break
         case .created(let qidType): fid.binding?.qidType = qidType
+        case .recordDidNotFit: fid.binding?.recordDidNotFit = true
         case .bound(let binding):
             if let reserved {
                 reserved.binding = binding
