@@ -58,7 +58,8 @@ extension Arena {
             throw .notInArena(run.start)
         }
         for index in 0..<run.count {
-            guard !log.members.contains(run[index]), pendingLog?.members.contains(run[index]) != true
+            guard !log.members.contains(run[index]),
+                pendingLog?.members.contains(run[index]) != true
             else { throw .usedByLog(run[index]) }
         }
         let first = blockIndex(run.start)

@@ -84,11 +84,16 @@ extension Arena {
             let needed = LogLayout.blockCount(
                 changes, prefixBytes: word + (wakesInBlock ? word : 0))
             guard blocks.count < needed else { break }
-            guard let block = allocateLogBlock(mustBeLogged: wakesInBlock) else {
-                throw .logFull(arena: index)
+            var areLogged = true
+            while blocks.count < needed {
+                guard let block = allocateLogBlock(mustBeLogged: wakesInBlock) else {
+                    throw .logFull(arena: index)
+                }
+                areLogged = areLogged && block.isLogged
+                blocks.append(block)
             }
-            blocks.append(block)
-            if !block.isLogged { changes = loggedChanges() }
+            // Blocks that were freed since the last commit are no change any more.
+            if !areLogged { changes = loggedChanges() }
         }
         var next = log
         let fresh = LogLayout.write(

@@ -21,6 +21,42 @@ extension ArenaSet {
         return ArenaSet(arenas, pool: pool)
     }
 
+    /// What a device opens with.
+    struct Loaded {
+        let superblock: Superblock
+        let arenas: ArenaSet
+        /// Both superblocks as found; the one not loaded may have to be rewritten.
+        let pair: SuperblockPair
+    }
+
+    /// Reads the superblocks and all arenas. Writes nothing.
+    ///
+    /// The primary superblock is preferred. If it is valid but names an arena that matches neither
+    /// copy of its header, the backup is tried.
+    ///
+    /// Source: FORMAT 3 and 9.4.
+    static func load(
+        from device: any BlockDevice, pool: BlockBufferPool
+    ) throws(StoreError) -> Loaded {
+        let pair = SuperblockPair(reading: device)
+        let first: Superblock
+        do throws(ReadError) {
+            first = try pair.loaded()
+        } catch {
+            throw .superblock(error)
+        }
+        do throws(StoreError) {
+            return Loaded(
+                superblock: first, arenas: try load(first, from: device, pool: pool), pair: pair)
+        } catch {
+            guard case .arenaUnusable = error, case .success(let backup) = pair.backup,
+                backup != first,
+                let arenas = try? load(backup, from: device, pool: pool)
+            else { throw error }
+            return Loaded(superblock: backup, arenas: arenas, pair: pair)
+        }
+    }
+
     private static func load(
         _ reference: Superblock.ArenaReference, index: Int, previousEnd: UInt64,
         commitGeneration: UInt64, device: any BlockDevice

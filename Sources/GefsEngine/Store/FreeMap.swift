@@ -115,8 +115,8 @@ struct FreeMap: ~Copyable {
 
     private func part(of range: Range<Int>, in chunk: Int) -> Range<Int> {
         let start = chunk * Self.chunkBlocks
-        return max(range.lowerBound, start) - start
-            ..< min(range.upperBound, start + Self.chunkBlocks) - start
+        return max(range.lowerBound, start) - start..<min(
+            range.upperBound, start + Self.chunkBlocks) - start
     }
 
     private func isUniform(_ chunk: Int, _ part: Range<Int>, free: Bool) -> Bool {

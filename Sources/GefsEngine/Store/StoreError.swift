@@ -3,6 +3,8 @@ import GefsFormat
 /// What can be wrong with arenas, their logs and their free maps.
 public enum StoreError: Error, Hashable, Sendable {
     case device(DeviceError)
+    /// There is no usable superblock.
+    case superblock(ReadError)
     /// A log block that cannot be one.
     case corrupt(CorruptBlock)
     /// Neither copy of an arena's header matches the superblock.
@@ -35,6 +37,7 @@ extension StoreError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .device(let error): error.description
+        case .superblock(let error): error.description
         case .corrupt(let error): error.description
         case .arenaUnusable(let index, let header, let footer):
             "arena \(index): neither copy is usable: \(header); \(footer)"

@@ -149,7 +149,8 @@ private func temporaryPath() -> String {
         try device.flush()
         try write(device, 2, at: 0)
         try write(device, 3, at: 2048)
-        #expect(device.imageAtLastFlush().bytes(at: 0, count: 4096).filter { $0 == 1 }.count == 1024)
+        #expect(
+            device.imageAtLastFlush().bytes(at: 0, count: 4096).filter { $0 == 1 }.count == 1024)
         #expect(device.image(after: 3).bytes(at: 0, count: 1024).allSatisfy { $0 == 2 })
         #expect(device.image(after: 1) == device.imageAtLastFlush())
         var seen: Set<[UInt8]> = []

@@ -25,7 +25,8 @@ import Testing
         var lastEnd = -1
         var lastIsFree = false
         for (range, isFree) in changes {
-            #expect(range.lowerBound > lastEnd || (range.lowerBound == lastEnd && isFree != lastIsFree))
+            #expect(
+                range.lowerBound > lastEnd || (range.lowerBound == lastEnd && isFree != lastIsFree))
             lastEnd = range.upperBound
             lastIsFree = isFree
             for index in range {
@@ -42,7 +43,9 @@ import Testing
         #expect(runs.flatMap { Array($0) } == sorted, "\(context)")
         let runCount = map.freeRunCount()
         #expect(runCount == runs.count, "\(context)")
-        for (left, right) in zip(runs, runs.dropFirst()) { #expect(left.upperBound < right.lowerBound) }
+        for (left, right) in zip(runs, runs.dropFirst()) {
+            #expect(left.upperBound < right.lowerBound)
+        }
     }
 
     @Test func `every small size behaves like a set under random operations`() {

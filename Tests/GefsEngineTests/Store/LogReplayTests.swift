@@ -182,7 +182,6 @@ import Testing
         #expect(throws: StoreError.self) { try disk.load() }
     }
 
-
 }
 
 extension LogReplayTests.Disk {

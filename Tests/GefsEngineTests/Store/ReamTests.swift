@@ -81,6 +81,8 @@ import Testing
         #expect(arenas.arenas[11].end <= pair.backupAddress.rawValue)
         #expect(report.addedBytes == arenas.arenas[8...].reduce(0) { $0 + $1.byteCount })
         #expect(arenas.arenas[8].usedBlocks == 3)
+        let findings = try oracleFindings(device.image)
+        #expect(findings?.last?.contains(" 0 errors") != false)
     }
 
     @Test func `too little growth is refused and changes nothing`() throws {

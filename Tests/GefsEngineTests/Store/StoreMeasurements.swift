@@ -14,7 +14,8 @@ import Testing
 @Suite(.enabled(if: getenv("GEFS_MEASURE") != nil), .serialized)
 struct StoreMeasurements {
     private func report(_ what: String, _ count: Int, _ elapsed: Duration) {
-        let seconds = Double(elapsed.components.attoseconds) / 1e18
+        let seconds =
+            Double(elapsed.components.attoseconds) / 1e18
             + Double(elapsed.components.seconds)
         print("\(what): \(seconds * 1000) ms, \(seconds * 1e9 / Double(count)) ns each")
     }

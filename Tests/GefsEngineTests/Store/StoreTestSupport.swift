@@ -17,16 +17,47 @@ func storeTestSeed(_ test: String = #function) -> UInt64 {
     return seed
 }
 
+/// Where the reference images and the oracle are.
+private func sharedFolder() -> String {
+    if let shared = getenv("GEFS_SHARED") { return String(cString: shared) }
+    let parts = #filePath.split(separator: "/", omittingEmptySubsequences: false)
+    return parts.dropLast(4).joined(separator: "/") + "/../shared"
+}
+
+/// What the oracle's `check` finds in an image, one line each without the final counts of blocks;
+/// nil with a message if it cannot be run.
+func oracleFindings(_ image: MemoryImage) throws -> [Substring]? {
+    let oracle = sharedFolder() + "/tools/gefs_oracle.py"
+    guard access(oracle, R_OK) == 0, system("python3 --version >/dev/null 2>&1") == 0 else {
+        print("skipped: \(oracle) cannot be run")
+        return nil
+    }
+    let path = "/tmp/gefs-oracle-\(getpid())-\(UInt64.random(in: 0..<UInt64.max))"
+    defer { unlink(path) }
+    let file = try FileDevice.create(path: path, byteCount: image.byteCount)
+    var offset: UInt64 = 0
+    while offset < image.byteCount {
+        let count = Int(min(image.byteCount - offset, 1 << 20))
+        try image.bytes(at: offset, count: count).withUnsafeBytes {
+            try file.write(at: offset, from: $0)
+        }
+        offset += UInt64(count)
+    }
+    file.close()
+    guard let pipe = popen("python3 '\(oracle)' check --strict '\(path)' 2>&1", "r") else {
+        return nil
+    }
+    defer { pclose(pipe) }
+    var text: [UInt8] = []
+    var part = [UInt8](repeating: 0, count: 4096)
+    while case let count = fread(&part, 1, part.count, pipe), count > 0 { text += part[..<count] }
+    let lines = String(decoding: text, as: UTF8.self).split(separator: "\n")
+    return lines.filter { !$0.contains("blocks allocated") }
+}
+
 /// A reference image decompressed, or nil with a message if the images are not there.
 func referenceImage(_ name: String) -> MemoryImage? {
-    let folder: String
-    if let shared = getenv("GEFS_SHARED") {
-        folder = String(cString: shared)
-    } else {
-        let parts = #filePath.split(separator: "/", omittingEmptySubsequences: false)
-        folder = parts.dropLast(4).joined(separator: "/") + "/../shared"
-    }
-    let path = "\(folder)/images/\(name).img.xz"
+    let path = "\(sharedFolder())/images/\(name).img.xz"
     guard access(path, R_OK) == 0, let pipe = popen("xz -dc '\(path)'", "r") else {
         print("skipped: \(path) is not there")
         return nil
@@ -101,9 +132,10 @@ final class BareVolume {
     /// Opens for writing, with the repairs of FORMAT 9.4.
     init(_ image: MemoryImage) throws {
         device = try FaultDevice(image: image)
-        let pair = SuperblockPair(reading: device)
-        superblock = try pair.loaded()
-        arenas = try ArenaSet.load(superblock, from: device, pool: pool)
+        let loaded = try ArenaSet.load(from: device, pool: pool)
+        let pair = loaded.pair
+        superblock = loaded.superblock
+        arenas = loaded.arenas
         try device.write(arenas.repairsAtOpen())
         if !pair.agree {
             let block = BlockBuffer()
