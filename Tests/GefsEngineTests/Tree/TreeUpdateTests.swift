@@ -153,6 +153,19 @@ import Testing
         #expect(model.values.count == 1)
     }
 
+    @Test func `no number of leaves makes a pivot of one child`() throws {
+        let prefix = [UInt8](repeating: 42, count: 250)
+        let value = [UInt8](repeating: 1, count: 512)
+        // 21 records to a leaf, 26 leaves to a pivot and the first one, whose key is short.
+        for leafCount in 24...56 {
+            let model = try TreeModel(purpose: .files, .config([]), value)
+            try model.apply(
+                (1..<(21 * leafCount)).map { insert(.config(prefix + number($0)), value) })
+            let isOnePivot = leafCount <= 27
+            #expect(model.root.height == (isOnePivot ? 2 : 3))
+        }
+    }
+
     // MARK: Ownership
 
     @Test func `a data pointer that is replaced in a leaf dies once`() throws {
