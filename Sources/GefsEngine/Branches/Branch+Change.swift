@@ -123,7 +123,8 @@ extension Branch {
             let rest = Int(tail.length % UInt64(Geometry.blockBytes))
             let index = tail.length / UInt64(Geometry.blockBytes)
             let active = rest == 0 ? nil : dirty.block(qid, index)
-            let needsCopy = active == nil && tail.last.map { !$0.isZero(from: rest) } ?? false
+            let needsCopy =
+                active == nil && !isHole(qid, index) && tail.last.map { !$0.isZero(from: rest) } ?? false
             if needsCopy {
                 needed.dataBlocks += 1
                 needed.keys += 1

@@ -93,6 +93,12 @@ extension Branch {
         window.keepsOldBytes(of: index, length: length)
             && node.createdAtFreeze != freezeCount
             && dirty.block(node.qidPath, index) == nil
+            && !isHole(node.qidPath, index)
+    }
+
+    /// Whether the active layer says that there is no such block, whatever lies below. Lock held.
+    func isHole(_ qid: UInt64, _ index: UInt64) -> Bool {
+        dataRemovals > 0 && active.hasRemoved(Key.data(qid, block: index))
     }
 
     private func readBases(
@@ -149,7 +155,7 @@ extension Branch {
         let covers = window.offset <= start && window.end >= start + UInt64(Geometry.blockBytes)
         if !covers {
             var base: BlockBuffer?
-            if window.keepsOldBytes(of: index, length: length) {
+            if window.keepsOldBytes(of: index, length: length), !isHole(qid, index) {
                 base = index == window.firstBlock ? bases.first : bases.last
             }
             if let base {

@@ -152,8 +152,13 @@ public final class FileSystem: @unchecked Sendable {
     /// How full the volume is; cheap.
     public func space() -> SpaceReport {
         SpaceReport(
-            arenas: volume.arenas.usage, promisedBytes: UInt64(volume.ledger.promisedBlocks)
-                * UInt64(Geometry.blockBytes))
+            arenas: volume.arenas.arenas.map { arena in
+                SpaceReport.Arena(
+                    address: arena.address.rawValue, size: arena.byteCount,
+                    used: UInt64(arena.usedBlocks * Geometry.blockBytes),
+                    reserve: UInt64(arena.reserveBlocks * Geometry.blockBytes))
+            },
+            promisedBytes: UInt64(volume.ledger.promisedBlocks * Geometry.blockBytes))
     }
 }
 

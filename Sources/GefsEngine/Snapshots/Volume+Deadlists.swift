@@ -73,7 +73,7 @@ extension Volume {
 
     private func readChainBlock(_ address: BlockAddress) throws(FileError) -> BlockBuffer {
         let buffer = newBuffer()
-        guard arenas.isAllocated(address) else {
+        guard isAllocated(address) else {
             throw .corrupt(CorruptBlock(address, .deadlist, .address(address)))
         }
         do throws(DeviceError) {
@@ -156,7 +156,7 @@ extension Volume {
 
     /// The same for an address that a disk names: passed over where it cannot be true.
     func retireChecked(_ address: BlockAddress, _ commit: CommitWork) {
-        guard arenas.isAllocated(address), retired[address] == nil else { return }
+        guard isAllocated(address), retired[address] == nil else { return }
         retire(address, commit)
     }
 }

@@ -30,6 +30,11 @@ final class BlockCache: Sendable {
     /// What one cached block costs: its bytes, its object, its place in tables and queues.
     static let entryBytes = Geometry.blockBytes + 192
 
+    private struct UnsafeShards: @unchecked Sendable {
+        let start: UnsafeMutablePointer<Unmanaged<Shard>>
+        let count: Int
+    }
+
     private final class Shard: Sendable {
         let state: Mutex<CacheShard>
 
@@ -38,7 +43,9 @@ final class BlockCache: Sendable {
         }
     }
 
-    private let shards: [Shard]
+    /// The shards, at a fixed place and never counted: a hit should cost a lock, a probe and the
+    /// retain of its result.
+    private let shards: UnsafeShards
     private let shardShift: UInt64
 
     /// A cache that holds up to `byteLimit` bytes, and at least 16 blocks.
@@ -48,13 +55,23 @@ final class BlockCache: Sendable {
         while bits < 6, blocks >> (bits + 1) >= 64 { bits += 1 }
         let count = 1 << bits
         shardShift = UInt64(64 - bits)
-        shards = (0..<count).map { _ in Shard(capacity: max(1, blocks / count)) }
+        let start = UnsafeMutablePointer<Unmanaged<Shard>>.allocate(capacity: count)
+        for index in 0..<count {
+            (start + index).initialize(
+                to: .passRetained(Shard(capacity: max(1, blocks / count))))
+        }
+        shards = UnsafeShards(start: start, count: count)
+    }
+
+    deinit {
+        for index in 0..<shards.count { shards.start[index].release() }
+        shards.start.deallocate()
     }
 
     /// The block that `pointer` refers to, if it was put in under the same hash and role.
     func lookup(_ pointer: BlockPointer, as role: BlockRole) -> BlockBuffer? {
         let mixed = CacheShard.mix(pointer.address)
-        return shards[shardIndex(mixed)].state.withLock { shard in
+        return withShard(mixed) { shard in
             shard.lookup(pointer.address, mixed: mixed, hash: pointer.hash, role: role)
         }
     }
@@ -63,7 +80,7 @@ final class BlockCache: Sendable {
     func insert(_ pointer: BlockPointer, _ buffer: BlockBuffer, as role: BlockRole) {
         let mixed = CacheShard.mix(pointer.address)
         // The evicted buffer dies outside of the lock.
-        let evicted = shards[shardIndex(mixed)].state.withLock { shard in
+        let evicted = withShard(mixed) { shard in
             shard.insert(
                 pointer.address, mixed: mixed, hash: pointer.hash, role: role, buffer: buffer)
         }
@@ -73,7 +90,7 @@ final class BlockCache: Sendable {
     /// Forgets what lies at `address`: to be called before the address is used again.
     func remove(_ address: BlockAddress) {
         let mixed = CacheShard.mix(address)
-        let removed = shards[shardIndex(mixed)].state.withLock { shard in
+        let removed = withShard(mixed) { shard in
             shard.remove(address, mixed: mixed)
         }
         withExtendedLifetime(removed) {}
@@ -81,8 +98,10 @@ final class BlockCache: Sendable {
 
     var statistics: Statistics {
         var sum = Statistics()
-        for shard in shards {
-            let part = shard.state.withLock { $0.statistics }
+        for index in 0..<shards.count {
+            let part = shards.start[index]._withUnsafeGuaranteedRef {
+                $0.state.withLock { $0.statistics }
+            }
             sum.hits += part.hits
             sum.misses += part.misses
             sum.evictions += part.evictions
@@ -92,8 +111,13 @@ final class BlockCache: Sendable {
     }
 
     @inline(__always)
-    private func shardIndex(_ mixed: UInt64) -> Int {
+    private func withShard<R: Sendable>(
+        _ mixed: UInt64, _ body: (inout CacheShard) -> R
+    ) -> R {
         // A shift by 64 is 0 in Swift, which is right for a single shard.
-        Int(truncatingIfNeeded: mixed >> shardShift)
+        let index = Int(truncatingIfNeeded: mixed >> shardShift)
+        return shards.start[index]._withUnsafeGuaranteedRef { shard in
+            shard.state.withLock { body(&$0) }
+        }
     }
 }

@@ -46,6 +46,9 @@ struct FreeMap: ~Copyable {
     /// Whether changes are remembered; off while a log is replayed.
     private var isTracking = false
 
+    /// Whether changes are remembered since a first `settle()`.
+    var isTrackingChanges: Bool { isTracking }
+
     /// A map in which every block is used.
     init(blockCount: Int) {
         self.blockCount = blockCount
@@ -112,8 +115,8 @@ struct FreeMap: ~Copyable {
 
     private func part(of range: Range<Int>, in chunk: Int) -> Range<Int> {
         let start = chunk * Self.chunkBlocks
-        return max(range.lowerBound, start) - start
-            ..< min(range.upperBound, start + Self.chunkBlocks) - start
+        return max(range.lowerBound, start) - start..<min(
+            range.upperBound, start + Self.chunkBlocks) - start
     }
 
     private func isUniform(_ chunk: Int, _ part: Range<Int>, free: Bool) -> Bool {
@@ -126,8 +129,10 @@ struct FreeMap: ~Copyable {
         return isUniform
     }
 
-    private mutating func set(_ chunk: Int, _ part: Range<Int>, free: Bool) {
-        if isTracking, !isSaved[chunk] { save(chunk) }
+    private mutating func set(
+        _ chunk: Int, _ part: Range<Int>, free: Bool, isSaving: Bool = true
+    ) {
+        if isTracking, isSaving, !isSaved[chunk] { save(chunk) }
         let count = part.count
         let newCount = Int(freeCounts[chunk]) + (free ? count : -count)
         freeCount += free ? count : -count
@@ -202,6 +207,51 @@ extension FreeMap {
         guard let words = old.words else { return old.freeCount != 0 }
         let bit = index % Self.chunkBlocks
         return words[bit / 64] >> UInt64(bit % 64) & 1 != 0
+    }
+
+    /// The highest block at or before `end` that is free and was free at the last `settle()`.
+    func lastFreeInBoth(upTo end: Int) -> Int? {
+        var position = end
+        while let index = lastFree(upTo: position) {
+            let chunk = index / Self.chunkBlocks
+            guard let old = saved[chunk] else { return index }
+            var word = index % Self.chunkBlocks / 64
+            var mask = UInt64.max >> UInt64(63 - index % 64)
+            while true {
+                let both = bits(chunk, word) & oldBits(old, chunk, word) & mask
+                if both != 0 {
+                    return chunk * Self.chunkBlocks + word * 64 + 63 - both.leadingZeroBitCount
+                }
+                if word == 0 { break }
+                word -= 1
+                mask = .max
+            }
+            position = chunk * Self.chunkBlocks - 1
+        }
+        return nil
+    }
+
+    /// Marks a block as used that is free now and was free at the last `settle()`, in both states,
+    /// so that it does not show up as a change.
+    mutating func takeInBoth(_ index: Int) {
+        let chunk = index / Self.chunkBlocks
+        let bit = index % Self.chunkBlocks
+        assert(isFree(index) && wasFree(index))
+        if !isSaved[chunk] {
+            set(chunk, bit..<bit + 1, free: false, isSaving: false)
+            return
+        }
+        set(chunk, bit..<bit + 1, free: false)
+        guard var old = saved[chunk] else { return }
+        if old.words == nil {
+            let words = Words.allocate(capacity: Self.chunkWords)
+            words.initialize(repeating: 0, count: Self.chunkWords)
+            Self.forEachWord(0..<length(of: chunk)) { words[$0] = $1 }
+            old.words = words
+        }
+        old.words?[bit / 64] &= ~(1 << UInt64(bit % 64))
+        old.freeCount -= 1
+        saved[chunk] = old
     }
 
     /// Calls `body` with each maximal range of blocks that became free or used since the last

@@ -45,7 +45,7 @@ final class SpaceLedger: @unchecked Sendable {
     }
 
     /// Blocks a commit takes whatever it contains: snapshot tree, lists, logs.
-    private var commitBlocks: Int { 24 + 3 * arenas.count }
+    private var commitBlocks: Int { 24 + 3 * arenas.arenas.count }
 
     /// Takes the promise if it fits above the reserve.
     func take(_ promise: SpacePromise, drawsOnReserve: Bool) -> Bool {
@@ -53,8 +53,11 @@ final class SpaceLedger: @unchecked Sendable {
             var total = outstanding
             total += promise
             let need = total.blocks(height: height, nodesMax: arenas.usedBlocks) + commitBlocks
-            var room = arenas.freeBlocksAboveReserve
-            if drawsOnReserve { room += arenas.reserveBlocks / 2 }
+            var room = arenas.availableBlocks
+            if drawsOnReserve {
+                // Half of the reserve at a time: the rest is for the commit that follows.
+                room += (arenas.availableBlocksWithReserve - room) / 2
+            }
             if need > room { return false }
             outstanding = total
             return true

@@ -52,17 +52,14 @@ final class TreeFlush: FlushTarget {
     ) throws(FileError) -> [BlockPointer] {
         var pointers: [BlockPointer] = []
         pointers.reserveCapacity(blocks.count)
-        var hint = blocks.first?.qid ?? 0
         while pointers.count < blocks.count {
             let next = pointers.count
-            hint = blocks[next].qid
-            guard let run = volume.allocateRun(upTo: blocks.count - next, hint: hint) else {
+            guard let run = volume.allocateRun(upTo: blocks.count - next) else {
                 throw .volumeFull
             }
             for offset in 0..<run.count {
                 let block = blocks[next + offset]
-                let address = BlockAddress(
-                    rawValue: run.start.rawValue + UInt64(offset * Geometry.blockBytes))
+                let address = run[offset]
                 let pointer = BlockPointer(
                     address: address, hash: MetroHash64.hash(block.buffer.bytes),
                     generation: generation)
@@ -93,7 +90,7 @@ final class TreeFlush: FlushTarget {
     func abandon() {
         for address in fresh.keys {
             volume.cache.remove(address)
-            volume.arenas.release(address)
+            volume.free(address)
         }
         fresh = [:]
     }

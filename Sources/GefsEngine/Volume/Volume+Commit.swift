@@ -10,6 +10,7 @@ extension Volume {
         let work = CommitWork(number: startCommit())
         let branches = freezeAll()
         for branch in branches { try flush(branch) }
+        lock.locked { requests.hasUncommitted = false }
         for branch in branches { try advance(branch, in: work) }
         try flushSnapshots(work)
         for address in arenas.planCompression() { retire(address, work) }
@@ -27,7 +28,6 @@ extension Volume {
         lock.locked {
             requests.started += 1
             requests.wantsCommit = false
-            requests.hasUncommitted = false
             return requests.started
         }
     }
@@ -83,20 +83,28 @@ extension Volume {
         _ work: CommitWork, _ pending: DeadlistRecord
     ) throws(FileError) {
         var next = superblock
-        next.commitGeneration += 1
         next.nextGeneration = nextGeneration
         next.nextQid = qidCounter.load(ordering: .relaxed)
         next.snapshotTreeRoot = snapshots.version.root.pointer
         next.snapshotTreeHeight = UInt32(snapshots.version.root.height)
         next.pendingHead = pending.head
         next.pendingTail = pending.tail
-        let logs = try arenas.prepareCommit(
-            barrier: next.commitGeneration, lastDurable: superblock.commitGeneration)
-        next.arenas = arenas.references
+        next.commitGeneration =
+            max(superblock.commitGeneration, arenas.highestBarrier) + 1
+        let logs: ArenaCommit
+        do throws(StoreError) {
+            logs = try arenas.prepareCommit(
+                barrier: next.commitGeneration, lastDurable: superblock.commitGeneration)
+        } catch {
+            throw .store(error)
+        }
+        next.arenas = logs.references
         do throws(DeviceError) {
-            try logs.writeBeforeSuperblock(to: device)
+            try device.write(logs.blocks)
+            if logs.needsFlushBeforeLinks { try device.flush() }
+            try device.write(logs.links + logs.linksAfterFlush + logs.headers)
             try device.flush()
-            try write(next, at: 0)
+            try device.write([encoded(next, at: BlockAddress(rawValue: 0))])
             try device.flush()
         } catch {
             throw .device(error)
@@ -106,18 +114,12 @@ extension Volume {
         announce(work.number)
         do throws(DeviceError) {
             // Copies: the next flush covers them.
-            try write(next, at: Superblock.backupOffset(deviceBytes: device.byteCount))
-            try logs.writeFooters(to: device)
+            let backup = DeviceLayout.backupSuperblock(deviceBytes: device.byteCount)
+            try device.write([encoded(next, at: BlockAddress(rawValue: backup))])
+            try device.write(logs.footers)
         } catch {
             throw .device(error)
         }
-    }
-
-    func write(_ superblock: Superblock, at offset: UInt64) throws(DeviceError) {
-        let buffer = newBuffer()
-        let bytes = UnsafeMutableRawBufferPointer(start: buffer.base, count: Geometry.blockBytes)
-        superblock.encode(into: bytes)
-        try device.write(at: offset, from: UnsafeRawBufferPointer(bytes))
     }
 
     private func announce(_ number: UInt64) {

@@ -28,9 +28,10 @@ extension Volume {
     ) throws(FileError) -> TreeRoot {
         let blocks = layer.dirty.sorted()
         let pointers = try flush.writeData(blocks)
-        let batch = layer.memtable.makeBatch(addingData: zip(blocks, pointers).lazy.map {
-            (qid: $0.qid, index: $0.index, pointer: $1)
-        })
+        let batch = layer.memtable.makeBatch(
+            addingData: zip(blocks, pointers).map {
+                (qid: $0.qid, index: $0.index, pointer: $1)
+            })
         let result: TreeRoot
         do throws(TreeError) {
             result = try Tree.apply(batch, to: root, target: flush)
@@ -96,11 +97,24 @@ extension Volume {
     }
 
     /// Contiguous blocks for data, at least one, at most `count`.
-    func allocateRun(upTo count: Int, hint: UInt64) -> BlockRun? {
-        if let run = arenas.allocateRun(upTo: count, hint: hint, useReserve: false) { return run }
+    func allocateRun(upTo count: Int) -> BlockRun? {
+        if let run = arenas.allocateRun(upTo: count) { return run }
         reclaim()
-        return arenas.allocateRun(upTo: count, hint: hint, useReserve: false)
-            ?? arenas.allocateRun(upTo: count, hint: hint, useReserve: true)
+        return arenas.allocateRun(upTo: count)
+            ?? arenas.allocateRun(upTo: count, useReserve: true)
+    }
+
+    /// Gives a block back. A contradiction is a damaged disk's: it costs the block, nothing else.
+    func free(_ address: BlockAddress) {
+        do throws(StoreError) {
+            try arenas.free(address)
+        } catch {
+            log("a block cannot be freed: \(error)")
+        }
+    }
+
+    func isAllocated(_ address: BlockAddress) -> Bool {
+        arenas.isFree(address) == false
     }
 
     /// Makes free what is retired, read by nobody, and in no state that a crash could bring back.
@@ -116,7 +130,7 @@ extension Volume {
             // Out of the cache before it can be allocated again.
             cache.remove(block.address)
             retired[block.address] = nil
-            arenas.release(block.address)
+            free(block.address)
             return true
         }
     }

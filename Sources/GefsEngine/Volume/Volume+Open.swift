@@ -4,6 +4,7 @@ import GefsFormat
 struct LoadedVolume {
     var superblock: Superblock
     var arenas: ArenaSet
+    var pool: BlockBufferPool
     /// What was not as it should be, for the operator.
     var notes: [String] = []
 }
@@ -23,66 +24,50 @@ extension Volume {
         return volume
     }
 
-    /// The primary superblock if it is whole and its arenas can be found, else the backup.
     private static func load(_ device: any BlockDevice) throws(FileError) -> LoadedVolume {
-        guard device.byteCount >= UInt64(4 * Geometry.blockBytes) else {
-            throw .corrupt(CorruptBlock(.none, .superblock, .blockSize(found: 0)))
-        }
-        let backup = Superblock.backupOffset(deviceBytes: device.byteCount)
-        var fault: FileError?
-        for offset in [0, backup] {
-            do throws(FileError) {
-                let superblock = try readSuperblock(device, at: offset)
-                let arenas = try ArenaSet.load(device: device, superblock: superblock)
-                var loaded = LoadedVolume(superblock: superblock, arenas: arenas)
-                if let fault, offset != 0 {
-                    loaded.notes.append("the backup superblock is used: \(fault)")
-                }
-                return loaded
-            } catch {
-                // What is wrong with the primary is what an operator wants to know.
-                if fault == nil { fault = error }
+        let pool = BlockBufferPool(idleBytesMax: idleBytesMax)
+        do throws(StoreError) {
+            let found = try ArenaSet.load(from: device, pool: pool)
+            var loaded = LoadedVolume(
+                superblock: found.superblock, arenas: found.arenas, pool: pool)
+            if case .failure(let fault) = found.pair.primary {
+                loaded.notes.append("the backup superblock is used: \(fault)")
+            } else if !found.pair.agree {
+                loaded.notes.append("the last commit was interrupted")
             }
+            return loaded
+        } catch {
+            throw .store(error)
         }
-        throw fault ?? .closed
     }
 
-    private static func readSuperblock(
-        _ device: any BlockDevice, at offset: UInt64
-    ) throws(FileError) -> Superblock {
-        let buffer = BlockBuffer()
-        do throws(DeviceError) {
-            try device.read(
-                at: offset,
-                into: UnsafeMutableRawBufferPointer(
-                    start: buffer.base, count: Geometry.blockBytes))
-        } catch {
-            throw .device(error)
-        }
-        do throws(CorruptBlock) {
-            return try Superblock(
-                decoding: buffer.bytes, at: BlockAddress(rawValue: offset))
-        } catch {
-            throw .corrupt(error)
-        }
-    }
+    /// Bytes of block memory that are kept for reuse.
+    private static let idleBytesMax = 32 << 20
 
     /// Everything that a crash may have left stale. Source: FORMAT 9.4.
     private func repairCopies() throws(FileError) {
+        let pair = SuperblockPair(reading: device)
+        var writes = arenas.repairsAtOpen()
+        if case .success(superblock) = pair.primary {} else {
+            writes.append(encoded(superblock, at: BlockAddress(rawValue: 0)))
+        }
+        if case .success(superblock) = pair.backup {} else {
+            writes.append(encoded(superblock, at: pair.backupAddress))
+        }
+        guard !writes.isEmpty else { return }
         do throws(DeviceError) {
-            var isRepaired = try arenas.repairCopies(device: device)
-            let backup = Superblock.backupOffset(deviceBytes: device.byteCount)
-            for offset in [0, backup] {
-                if let copy = try? Self.readSuperblock(device, at: offset), copy == superblock {
-                    continue
-                }
-                try write(superblock, at: offset)
-                isRepaired = true
-            }
-            if isRepaired { try device.flush() }
+            try device.write(writes)
+            try device.flush()
         } catch {
             throw .device(error)
         }
+        arenas.didRepair()
+    }
+
+    func encoded(_ superblock: Superblock, at address: BlockAddress) -> StoreWrite {
+        let buffer = newBuffer()
+        superblock.encode(into: buffer.mutableBytes)
+        return StoreWrite(at: address, buffer)
     }
 
     /// Snapshot records and label counts, and the dialect that they show. Source: FORMAT 11.
@@ -130,11 +115,9 @@ extension Volume {
             // A list that cannot be read costs the space of its blocks, nothing else.
             log("the list of pending frees is lost: \(error)")
         }
-        for address in entries where arenas.isAllocated(address) {
-            guard !pendingListBlocks.contains(address) else { continue }
-            // The committed state does not reach it: free at once, for use by the next commit.
-            arenas.release(address)
-        }
+        entries.subtract(pendingListBlocks)
+        // The committed state does not reach them: free at once, for use by the next commit.
+        for address in entries where isAllocated(address) { free(address) }
     }
 
     // MARK: Branches
@@ -168,12 +151,5 @@ extension Volume {
         flushThread?.join()
         flushThread = nil
         device.close()
-    }
-}
-
-extension Superblock {
-    /// Where the backup lies. Source: FORMAT 3.
-    static func backupOffset(deviceBytes: UInt64) -> UInt64 {
-        deviceBytes - deviceBytes % UInt64(Geometry.blockBytes) - UInt64(Geometry.blockBytes)
     }
 }

@@ -28,7 +28,7 @@ final class Volume: @unchecked Sendable {
     let options: VolumeOptions
     let arenas: ArenaSet
     let cache: BlockCache
-    let pool = BlockBufferPool(idleBytesMax: 32 << 20)
+    let pool: BlockBufferPool
     let reader: BlockReader
     let ledger: SpaceLedger
     let reclaimQueue = ReclaimQueue()
@@ -81,6 +81,7 @@ final class Volume: @unchecked Sendable {
         self.device = device
         self.options = options
         arenas = loaded.arenas
+        pool = loaded.pool
         superblock = loaded.superblock
         openNotes = loaded.notes
         dialect = .r

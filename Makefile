@@ -1,0 +1,68 @@
+# What a stranger types: `make run` to try it, `make test` to believe it. `make help` lists the rest.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+SWIFT ?= swift
+CONFIGURATION ?= release
+IMAGE ?= gefs.img
+SIZE ?= 4G
+PORT ?= 5640
+PREFIX ?= /usr/local
+DESTDIR ?=
+BIN := .build/$(CONFIGURATION)/gefs
+
+.PHONY: help run test unit end-to-end build lint format bench install uninstall clean packages
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
+	@echo
+	@echo "  variables: CONFIGURATION=$(CONFIGURATION) IMAGE=$(IMAGE) SIZE=$(SIZE) PORT=$(PORT) PREFIX=$(PREFIX)"
+
+packages: ## install the Debian packages that are missing, and look for Swift
+	@Packaging/prepare
+
+build: packages ## build the program (CONFIGURATION=debug for a debug build)
+	$(SWIFT) build -c $(CONFIGURATION) --product gefs
+
+run: build ## make gefs.img if there is none, and serve it
+	@BIN=$(BIN) IMAGE=$(IMAGE) SIZE=$(SIZE) PORT=$(PORT) Packaging/run
+
+test: packages lint unit end-to-end ## run everything: lint, unit tests, end-to-end tests
+
+unit: packages ## run the tests of the package
+	$(SWIFT) test
+
+lint: packages ## check the format of the sources
+	$(SWIFT) format lint --strict --recursive Sources Tests
+
+format: packages ## format the sources
+	$(SWIFT) format --in-place --recursive Sources Tests
+
+end-to-end: build ## run the tests on the built program (TESTS="name ..." for some of them)
+	GEFS_BINARY=$(abspath $(BIN)) python3 Tests/EndToEndTests/run.py $(TESTS)
+
+bench: build ## measure speed
+	@if [ -x Benchmarks/run ]; then GEFS_BINARY=$(abspath $(BIN)) Benchmarks/run; \
+	else echo "gefs: bench: there is no Benchmarks/run"; exit 1; fi
+
+install: build ## install the program and its completions below PREFIX
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/gefs
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	$(BIN) completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/gefs
+	install -d $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+	$(BIN) completions zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_gefs
+	install -d $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	$(BIN) completions fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/gefs.fish
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|@PREFIX@|$(PREFIX)|g' Packaging/gefs@.service.in > $(DESTDIR)$(PREFIX)/lib/systemd/system/gefs@.service
+
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/gefs \
+	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/gefs \
+	  $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_gefs \
+	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/gefs.fish \
+	  $(DESTDIR)$(PREFIX)/lib/systemd/system/gefs@.service
+
+clean: ## remove what was built; images stay
+	rm -rf .build

@@ -1,0 +1,83 @@
+import GefsEngine
+import GefsFormat
+
+extension CommandFailure {
+    /// What the engine refused, in a user's words. `what` is the image or file it is about.
+    public init(_ what: String, _ error: FileError) {
+        switch error {
+        case .corrupt(let block):
+            self.init(what, block)
+        case .device(let device):
+            self.init(what, device)
+        case .badUsersFile(let line, let fault):
+            self.init(
+                what, "users file, line \(line): \(fault.words)",
+                next: "open it with --permissive, mend adm:/users, then say gefs ctl IMAGE users")
+        case .volumeFull:
+            self.init(what, "file system full", status: .noSpace)
+        case .permissionDenied, .notOwner, .notOwnerOrLeader, .notInGroup:
+            self.init(what, "permission denied", status: .permission)
+        case .readOnly:
+            self.init(what, "file system read only")
+        case .unknownLabel:
+            self.init(what, "no such branch", next: "gefs snap list shows them")
+        case .notFound:
+            self.init(what, "no such file or directory")
+        case .fileTooBig:
+            self.init(what, "the users file is too big")
+        case .closed:
+            self.init(what, "the file system is closed")
+        default:
+            self.init(what, "\(error)")
+        }
+    }
+
+    /// A block that is not what its place says.
+    public init(_ what: String, _ block: CorruptBlock) {
+        if case .magic = block.reason {
+            self.init(
+                what, "not a gefs: \(block.reason)", next: "gefs ream makes a file system",
+                status: .noImage)
+        } else {
+            self.init(what, "\(block)", next: "run gefs check on the image", status: .corrupt)
+        }
+    }
+
+    /// What the device failed with.
+    public init(_ what: String, _ error: DeviceError) {
+        switch error {
+        case .busy:
+            self.init(what, "busy: another process has it open", status: .busy)
+        case .notFound:
+            self.init(what, "no such image", next: "gefs ream makes one", status: .noImage)
+        case .unsuitable:
+            self.init(what, "neither a file nor a disk", status: .noImage)
+        case .permissionDenied:
+            self.init(what, "permission denied", status: .permission)
+        case .alreadyExists:
+            self.init(what, "exists already")
+        case .openFailed, .resizeFailed, .readFailed, .writeFailed, .flushFailed, .pastEnd,
+            .readOnly:
+            self.init(what, "\(error)")
+        }
+    }
+}
+
+extension UsersFileFault {
+    /// What is wrong with the line.
+    public var words: String {
+        switch self {
+        case .empty: "there are no users"
+        case .missingNewline: "the last line has no end"
+        case .wrongFieldCount(let count): "\(count) fields, expected id:name:leader:members"
+        case .badIdentifier: "the id is no number"
+        case .nameTooLong: "the name is empty or longer than 127 bytes"
+        case .duplicateIdentifier: "the id is taken by a line before"
+        case .duplicateName: "the name is taken by a line before"
+        case .unknownLeader: "the leader is no user"
+        case .unknownMember: "a member is no user"
+        case .leaderIsNone: "none cannot lead"
+        case .missingUser(let name): "user \(name) is missing"
+        }
+    }
+}

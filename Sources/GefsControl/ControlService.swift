@@ -1,0 +1,129 @@
+import GefsEngine
+import GefsFormat
+
+/// The commands of the console, on a volume that is open in this process.
+///
+/// The tool calls it directly on an image that it has opened itself, and through the control file
+/// of its server on one that is being served. Commands may come from several threads at once.
+public final class ControlService: Sendable {
+    public typealias Reply = (any Report) throws -> Void
+
+    let fileSystem: FileSystem
+    let image: String
+    private let server: (any ServerControls)?
+    /// Whether the one who started a long command wants it to end.
+    let isCancelled: @Sendable () -> Bool
+
+    public init(
+        _ fileSystem: FileSystem, image: String, server: (any ServerControls)? = nil,
+        isCancelled: @escaping @Sendable () -> Bool = { false }
+    ) {
+        self.fileSystem = fileSystem
+        self.image = image
+        self.server = server
+        self.isCancelled = isCancelled
+    }
+
+    /// The commands, for `help`.
+    public static let commands: [HelpReport.Command] = [
+        .init(usage: "check [--strict]", effect: "verify the last commit; the server goes on"),
+        .init(usage: "df", effect: "show how full the arenas are"),
+        .init(usage: "halt", effect: "finish, commit, close and end the server"),
+        .init(usage: "help", effect: "list the commands"),
+        .init(usage: "info", effect: "show what the volume is and who serves it"),
+        .init(usage: "permit on|off", effect: "let anyone attach without permission checks, or not"),
+        .init(usage: "snap list", effect: "list branches and snapshots"),
+        .init(usage: "sync", effect: "commit; done when everything is on the disk"),
+        .init(usage: "users", effect: "read the users file of label adm again"),
+    ]
+
+    /// Runs a command and hands out what it has to say.
+    ///
+    /// - Throws: `CommandFailure`, and what `reply` throws.
+    public func perform(_ words: [String], reply: Reply) throws -> ExitStatus {
+        let arguments = Array(words.dropFirst())
+        switch words.first {
+        case "check": return try check(arguments, reply)
+        case "df": try reply(DiskSpaceReport(fileSystem.space()))
+        case "halt": try halt(reply)
+        case "help": try reply(HelpReport(commands: Self.commands))
+        case "info": try reply(try volumeReport())
+        case "permit": try permit(arguments, reply)
+        case "snap": try listLabels(arguments, reply)
+        case "sync":
+            try failing { () throws(FileError) in try fileSystem.sync(as: Caller(user: .adm)) }
+            try reply(MessageReport("synced"))
+        case "users":
+            try failing { () throws(FileError) in try fileSystem.reloadUsers() }
+            try reply(MessageReport("refreshed users"))
+        default:
+            throw CommandFailure(
+                "ctl", "unknown command '\(words.joined(separator: " "))'",
+                next: "help lists the commands", status: .usage)
+        }
+        return .done
+    }
+
+    private func failing<R>(_ body: () throws(FileError) -> R) throws(CommandFailure) -> R {
+        do throws(FileError) {
+            return try body()
+        } catch {
+            throw CommandFailure(image, error)
+        }
+    }
+
+    private func check(_ arguments: [String], _ reply: Reply) throws -> ExitStatus {
+        let isStrict = arguments == ["--strict"]
+        guard isStrict || arguments.isEmpty else {
+            throw CommandFailure("check", "usage: check [--strict]", status: .usage)
+        }
+        return try runCheck().send(isStrict: isStrict, reply)
+    }
+
+    private func halt(_ reply: Reply) throws {
+        guard let server else {
+            throw CommandFailure(image, "no server holds it", status: .failed)
+        }
+        // What was acknowledged before the command is durable when it is answered.
+        fileSystem.drainReclaims()
+        try failing { () throws(FileError) in try fileSystem.sync(as: Caller(user: .adm)) }
+        try reply(HaltReport(image: image, process: server.description.process))
+        server.halt()
+    }
+
+    private func permit(_ arguments: [String], _ reply: Reply) throws {
+        guard let server else { throw CommandFailure(image, "no server holds it") }
+        guard arguments == ["on"] || arguments == ["off"] else {
+            throw CommandFailure("permit", "usage: permit on|off", status: .usage)
+        }
+        let before = server.isPermissive
+        server.isPermissive = arguments == ["on"]
+        try reply(PermissiveReport(before: before, after: server.isPermissive))
+    }
+
+    private func listLabels(_ arguments: [String], _ reply: Reply) throws {
+        guard arguments == ["list"] || arguments == ["-l"] else {
+            throw CommandFailure(
+                "snap", "usage: snap list; this version makes and deletes no snapshots",
+                status: .usage)
+        }
+        let labels = try failing { () throws(FileError) in try fileSystem.labels() }
+        for label in labels { try reply(LabelReport(label)) }
+    }
+
+    private func volumeReport() throws -> VolumeReport {
+        let superblock = try failing { () throws(FileError) in try fileSystem.lastCommit() }
+        let space = fileSystem.space()
+        let labels = try failing { () throws(FileError) in try fileSystem.labels() }
+        return VolumeReport(
+            image: image, format: "gefs9.00", dialect: fileSystem.dialect.rawValue,
+            deviceSize: fileSystem.device.byteCount, blockSize: UInt64(Geometry.blockBytes),
+            size: space.size, used: space.used, available: space.available,
+            arenas: space.arenas.count, labels: labels.count,
+            branches: labels.count { $0.isMutable }, users: fileSystem.users.users.count,
+            nextQid: superblock.nextQid, nextGeneration: superblock.nextGeneration.rawValue,
+            commit: superblock.commitGeneration, readOnly: fileSystem.isReadOnly,
+            failure: fileSystem.failure.map { CommandFailure(image, $0).why },
+            server: server?.description)
+    }
+}

@@ -1,0 +1,118 @@
+/// Reports as text for people.
+public struct ReportText: Sendable {
+    /// Sizes as plain byte counts.
+    public var showsBytes = false
+    /// Notes are worth a line.
+    public var isVerbose = false
+
+    public init(showsBytes: Bool = false, isVerbose: Bool = false) {
+        self.showsBytes = showsBytes
+        self.isVerbose = isVerbose
+    }
+
+    /// The lines of a report, from its JSON.
+    ///
+    /// - Throws: `DecodingError` where the JSON is not that of the type.
+    public func lines(_ type: String, _ line: [UInt8]) throws -> [String] {
+        func decode<R: Report>(_ report: R.Type) throws -> R {
+            try ReportLine.decode(report, from: line)
+        }
+        switch type {
+        case FindingReport.type: return lines(try decode(FindingReport.self))
+        case CheckResultReport.type: return lines(try decode(CheckResultReport.self))
+        case DiskSpaceReport.type: return lines(try decode(DiskSpaceReport.self))
+        case VolumeReport.type: return lines(try decode(VolumeReport.self))
+        case LabelReport.type: return lines(try decode(LabelReport.self))
+        case PermissiveReport.type:
+            let report = try decode(PermissiveReport.self)
+            return ["permissive: \(report.before ? 1 : 0) → \(report.after ? 1 : 0)"]
+        case MessageReport.type: return [try decode(MessageReport.self).text]
+        case HaltReport.type: return ["gefs: ending..."]
+        case EndReport.type: return []
+        case CommandFailure.type: return [try decode(CommandFailure.self).description]
+        case HelpReport.type:
+            var table = TextTable([.left, .left])
+            for command in try decode(HelpReport.self).commands {
+                table.append([command.usage, command.effect])
+            }
+            return table.lines()
+        default:
+            // A newer server has more to say; its words are better than none.
+            return [String(decoding: line, as: UTF8.self)]
+        }
+    }
+
+    private func size(_ byteCount: UInt64) -> String {
+        showsBytes ? String(byteCount) : HumanSize.text(byteCount)
+    }
+
+    private func lines(_ report: FindingReport) -> [String] {
+        report.severity == "note" && !isVerbose ? [] : ["\(report.severity): \(report.message)"]
+    }
+
+    private func lines(_ report: CheckResultReport) -> [String] {
+        var lines = report.kinds.filter { $0.count > $0.listed && $0.severity != "note" }.map {
+            "\($0.severity): \($0.count - $0.listed) more of \($0.kind)"
+        }
+        lines.append(report.summary)
+        lines.append(
+            "verified \(size(report.verifiedBytes)) in \(report.verifiedBlocks) blocks")
+        if !report.complete { lines.append("the check could not look at everything") }
+        let isBroken = report.errors > 0 || !report.complete
+        lines.append(
+            "\(isBroken ? "broken" : "ok"): \(report.errors) errors, \(report.warnings) warnings")
+        return lines
+    }
+
+    private func lines(_ report: DiskSpaceReport) -> [String] {
+        var table = TextTable([.right, .right, .right, .right, .right])
+        table.append(["arena", "used", "size", "reserve", "full"])
+        for arena in report.arenas {
+            table.append([
+                "\(arena.index)", size(arena.used), size(arena.size), size(arena.reserve),
+                Self.percent(arena.used, of: arena.size),
+            ])
+        }
+        table.append([
+            "all", size(report.used), size(report.size), size(report.reserve),
+            Self.percent(report.used, of: report.size),
+        ])
+        return table.lines() + ["available: \(size(report.available))"]
+    }
+
+    private static func percent(_ part: UInt64, of whole: UInt64) -> String {
+        guard whole > 0 else { return "-" }
+        return "\(Int((Double(part) * 100 / Double(whole)).rounded())) %"
+    }
+
+    private func lines(_ report: VolumeReport) -> [String] {
+        var table = TextTable([.right, .left])
+        table.append(["image", report.image])
+        table.append(["format", "\(report.format), dialect \(report.dialect)"])
+        table.append(["device", "\(size(report.deviceSize)), blocks of \(size(report.blockSize))"])
+        table.append([
+            "space",
+            "\(size(report.used)) used, \(size(report.available)) available "
+                + "in \(report.arenas) arenas",
+        ])
+        table.append(["labels", "\(report.labels), \(report.branches) of them branches"])
+        table.append(["users", "\(report.users)"])
+        table.append(["commit", "\(report.commit)"])
+        table.append(["next", "generation \(report.nextGeneration), qid \(report.nextQid)"])
+        if report.readOnly { table.append(["state", "read-only"]) }
+        if let failure = report.failure { table.append(["failure", failure]) }
+        if let server = report.server {
+            table.append([
+                "server",
+                "process \(server.process), \(server.connections) connections"
+                    + (server.permissive ? ", permissive" : ""),
+            ])
+            for listener in server.listeners { table.append(["listens", listener]) }
+        }
+        return table.lines()
+    }
+
+    private func lines(_ report: LabelReport) -> [String] {
+        ["\(report.name)\(report.mutable ? " [mutable]" : "")"]
+    }
+}

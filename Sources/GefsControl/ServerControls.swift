@@ -1,0 +1,12 @@
+/// What the console can ask of the server that it belongs to.
+public protocol ServerControls: Sendable {
+    /// Anyone may use `%` attaches.
+    var isPermissive: Bool { get nonmutating set }
+
+    /// Who serves, for `info`.
+    var description: VolumeReport.Server { get }
+
+    /// Lets the server end in good order, soon: it answers what it has been asked, commits and
+    /// closes. Returns at once.
+    func halt()
+}

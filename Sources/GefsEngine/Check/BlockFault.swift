@@ -1,0 +1,70 @@
+import GefsFormat
+
+/// What can be wrong with the use of a block.
+public enum BlockFault: Hashable, Sendable {
+    /// The pointer is no multiple of the block size, or leads outside every arena.
+    case outside
+    /// It is in use, but free by the allocation log.
+    case markedFree
+    /// It is used for something else, too.
+    case usedTwice(first: BlockUse)
+    /// Two pointers to it disagree about when it was born.
+    case births(found: Generation, first: UInt32)
+    /// Its contents do not have the hash that the pointer states.
+    case hash(found: UInt64, expected: UInt64)
+    /// It cannot be read.
+    case unreadable(DeviceError)
+    /// It is born in a generation that has not been handed out.
+    case bornInFuture(Generation, next: Generation)
+}
+
+extension BlockFault: Fault {
+    var severity: Finding.Severity { .error }
+
+    var kind: String {
+        switch self {
+        case .outside: "block.outside"
+        case .markedFree: "block.markedFree"
+        case .usedTwice: "block.usedTwice"
+        case .births: "block.births"
+        case .hash: "block.hash"
+        case .unreadable: "block.unreadable"
+        case .bornInFuture: "block.bornInFuture"
+        }
+    }
+
+    /// What is wrong.
+    public var description: String {
+        switch self {
+        case .outside: "lies outside every arena"
+        case .markedFree: "is marked free"
+        case .usedTwice(let first): "is used twice, first as \(first)"
+        case .births(let found, let first):
+            "pointer says born in \(found), another one says \(first)"
+        case .hash(let found, let expected):
+            "contents hash to \(hexadecimal(found)), expected \(hexadecimal(expected))"
+        case .unreadable(let error): error.description
+        case .bornInFuture(let birth, let next):
+            "born in \(birth), but the next generation is \(next)"
+        }
+    }
+}
+
+/// Space that is lost.
+public enum SpaceFault: Hashable, Sendable {
+    /// Blocks are allocated, but nothing refers to them.
+    case leaked(blockCount: Int)
+}
+
+extension SpaceFault: Fault {
+    var severity: Finding.Severity { .warning }
+
+    var kind: String { "space.leaked" }
+
+    /// What is lost.
+    public var description: String {
+        switch self {
+        case .leaked(let count): "\(count) allocated blocks are referenced by nothing (leaked)"
+        }
+    }
+}

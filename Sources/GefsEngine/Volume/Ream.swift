@@ -1,0 +1,71 @@
+import GefsFormat
+
+/// Why a volume could not be made.
+public enum ReamError: Error, Hashable, Sendable {
+    case deviceTooSmall(byteCount: UInt64, minimum: UInt64)
+    /// Empty, too long, one of the names with a meaning of their own, or with characters that a
+    /// users file cannot hold.
+    case badUserName(String)
+    case device(DeviceError)
+}
+
+extension ReamError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .deviceTooSmall(let byteCount, let minimum):
+            "device of \(byteCount) bytes is too small: a volume needs \(minimum)"
+        case .badUserName(let name): "cannot make a volume for user \(name.debugDescription)"
+        case .device(let error): error.description
+        }
+    }
+}
+
+/// Makes a volume: erases whatever the device holds.
+///
+/// The result is the original's, byte for byte, apart from blocks that nothing refers to.
+/// Source: FORMAT 10 and 11.
+public enum Ream {
+    /// The shortest device that can hold a volume, in bytes.
+    public static let deviceBytesMin = DeviceLayout.reamBytesMin
+
+    /// Writes a fresh volume and flushes it.
+    ///
+    /// Until the end the device holds no valid superblock, so that an interrupted ream is never
+    /// taken for a volume.
+    /// - Parameters:
+    ///   - device: at least `deviceBytesMin` long, open for writing.
+    ///   - user: member of `adm`, besides `none` the only user.
+    ///   - dialect: R can be taken over by both trees of the original.
+    public static func run(
+        device: any BlockDevice, user: String, dialect: Dialect = .r
+    ) throws(ReamError) {
+        guard device.byteCount >= deviceBytesMin else {
+            throw .deviceTooSmall(byteCount: device.byteCount, minimum: deviceBytesMin)
+        }
+        guard isUsable(user) else { throw .badUserName(user) }
+        let content = FreshVolume(deviceBytes: device.byteCount, user: user, dialect: dialect)
+        do throws(DeviceError) {
+            let (body, superblocks) = content.writes()
+            let nothing = BlockBuffer()
+            nothing.clear()
+            for superblock in superblocks {
+                try device.write(at: superblock.offset, from: nothing.bytes)
+            }
+            try device.flush()
+            try device.write(body)
+            try device.flush()
+            try device.write(superblocks)
+            try device.flush()
+        } catch {
+            throw .device(error)
+        }
+    }
+
+    /// Whether the users file can name `user` (SEMANTICS, "Users file").
+    private static func isUsable(_ user: String) -> Bool {
+        let reserved = ["adm", "none", "nogroup"]
+        let forbidden = ":,#/".utf8
+        return (1...127).contains(user.utf8.count) && !reserved.contains(user)
+            && user.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7f && !forbidden.contains($0) }
+    }
+}

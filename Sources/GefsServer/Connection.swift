@@ -1,0 +1,172 @@
+import GefsEngine
+import Logging
+import NIOCore
+import NineP
+import Synchronization
+
+/// One client: its session, its fids, and the requests under way.
+///
+/// Every request is tried on the event loop first; what would wait goes to a pool and comes back
+/// through `complete`. Replies leave together, one write for all requests that one read brought.
+///
+/// Invariants:
+/// - all state but `completions` is confined to the channel's event loop;
+/// - `outstanding` holds every request that was not answered, under its tag; each of them waits in the
+///   queue of one fid, or is with a pool and holds its fid;
+/// - no fid is closed while a request holds it;
+/// - nothing is read while limits of outstanding requests are reached or replies are not taken;
+/// - events that a write may cause while a request is handled only note what happened, and act in the
+///   event loop's next turn.
+final class Connection: ChannelDuplexHandler, @unchecked Sendable {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundIn = Never
+    typealias OutboundOut = ByteBuffer
+
+    /// What a connection is given by its server.
+    struct Environment: Sendable {
+        var pools: RequestPools
+        var messageBytesMax: Int
+        var outstandingRequestsMax: Int
+        var outstandingBytesMax: Int
+        var logger: Logger
+        var ended: @Sendable (Connection) -> Void
+    }
+
+    enum Phase {
+        case serving
+        /// No new requests; closes when those under way are answered.
+        case draining
+        /// The channel is gone; requests under way finish unanswered.
+        case closed
+        /// The fids are closed too.
+        case ended
+    }
+
+    let executor: RequestExecutor
+    let environment: Environment
+    let eventLoop: any EventLoop
+    let completions = Mutex<[PendingRequest]>([])
+
+    var context: ChannelHandlerContext?
+    var phase = Phase.serving
+    /// Bytes of a message as agreed on; nil before a Tversion succeeded.
+    var messageBytesMax: Int?
+    var fids: [FidNumber: Fid] = [:]
+    var outstanding: [Tag: PendingRequest] = [:]
+    var outstandingBytes = 0
+    /// Tflush messages that wait for a request, by their own tags.
+    var waitingFlushes: [Tag: PendingRequest] = [:]
+    /// A Tversion that waits for the end of the session before.
+    var pendingVersion: PendingVersion?
+
+    var assembler = FrameAssembler()
+    /// Replies not written yet.
+    var replies = ByteBuffer()
+    /// Replies were given to the channel that it was not told to send yet.
+    var hasUnflushedWrites = false
+    var isProcessing = false
+    /// Whole messages may be left for another turn of the event loop.
+    var isContinuing = false
+    var isWritable = true
+    var isReadSuppressed = false
+    var closesWhenIdle = false
+    var isClosing = false
+
+    /// Replies gather up to this many bytes before they are written.
+    static let replyBytesMax = 128 << 10
+    /// Messages handled before other connections get their turn.
+    static let messagesPerTurn = 512
+
+    init(executor: RequestExecutor, environment: Environment, eventLoop: any EventLoop) {
+        self.executor = executor
+        self.environment = environment
+        self.eventLoop = eventLoop
+    }
+
+    /// Largest message accepted now.
+    var frameBytesMax: Int { messageBytesMax ?? WireLimits.unnegotiatedMessageBytesMax }
+
+    /// Whether another request can be taken up.
+    var mayProceed: Bool {
+        phase == .serving && isWritable && pendingVersion == nil && !isClosing
+            && outstanding.count + waitingFlushes.count < environment.outstandingRequestsMax
+            && outstandingBytes < environment.outstandingBytesMax
+    }
+
+    // MARK: Channel events
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard phase == .serving else { return }
+        assembler.receive(unwrapInboundIn(data))
+        process()
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        flushReplies()
+    }
+
+    /// Lets the channel read only while requests can be taken up.
+    func read(context: ChannelHandlerContext) {
+        if mayProceed && !isContinuing {
+            context.read()
+        } else {
+            isReadSuppressed = true
+        }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        isWritable = context.channel.isWritable
+        if isWritable { eventLoop.execute { [self] in proceed() } }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if let event = event as? ChannelEvent, event == .inputClosed {
+            closesWhenIdle = true
+            eventLoop.execute { [self] in proceed() }
+        }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        environment.logger.debug("connection failed", metadata: ["error": "\(error)"])
+        context.close(promise: nil)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        phase = .closed
+        eventLoop.execute { [self] in
+            replies = ByteBuffer()
+            assembler = FrameAssembler()
+            endIfIdle()
+        }
+    }
+}
+
+/// The threads that requests are handed to.
+struct RequestPools: Sendable {
+    let device: WorkerPool
+    let control: WorkerPool
+    let sync: SyncQueue
+
+    func submit(_ request: PendingRequest) {
+        switch request.lane {
+        case .device: device.submit(request)
+        case .control: control.submit(request)
+        case .sync: sync.submit(request)
+        }
+    }
+
+    /// Waits until all of them are idle and ends their threads.
+    func shutDown() {
+        device.shutDown()
+        control.shutDown()
+        sync.shutDown()
+    }
+}

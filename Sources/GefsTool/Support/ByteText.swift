@@ -1,0 +1,106 @@
+/// Text that may stand for any bytes: names in a gefs and arguments of a shell need not be UTF-8.
+///
+/// A byte that is no UTF-8 becomes a character of the last private plane on the way in and that
+/// byte again on the way out, so that an undecodable name survives as a `String`.
+enum ByteText {
+    private static let escapeBase: UInt32 = 0x10_FE00
+
+    /// The bytes as text; `bytes(of:)` is the way back.
+    static func string(_ bytes: some Collection<UInt8>) -> String {
+        var text = String.UnicodeScalarView()
+        forEachPart(of: bytes) { part in
+            switch part {
+            case .scalar(let scalar):
+                text.append(scalar)
+            case .undecodable(let byte):
+                if let scalar = Unicode.Scalar(escapeBase + UInt32(byte)) { text.append(scalar) }
+            }
+        }
+        return String(text)
+    }
+
+    /// The bytes that a text of `string(_:)`, or any other text, stands for.
+    static func bytes(of text: String) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(text.utf8.count)
+        for scalar in text.unicodeScalars {
+            if scalar.value >= escapeBase + 0x80, scalar.value <= escapeBase + 0xff {
+                bytes.append(UInt8(scalar.value - escapeBase))
+            } else {
+                bytes.append(contentsOf: UTF8.encode(scalar).map(Array.init) ?? [])
+            }
+        }
+        return bytes
+    }
+
+    /// The bytes as text that is safe to show: what is not printable is written as `\xNN`.
+    static func shown(_ bytes: some Collection<UInt8>) -> String {
+        var text = ""
+        forEachPart(of: bytes) { part in
+            switch part {
+            case .scalar(let scalar) where scalar.properties.generalCategory == .control:
+                text += UTF8.encode(scalar).map { $0.map(escape).joined() } ?? ""
+            case .scalar(let scalar):
+                text.unicodeScalars.append(scalar)
+            case .undecodable(let byte):
+                text += escape(byte)
+            }
+        }
+        return text
+    }
+
+    /// The text safe to show; for arguments that are named in an error.
+    static func shown(_ text: String) -> String {
+        shown(bytes(of: text))
+    }
+
+    /// The text safe to show, its lines kept; for messages that quote arguments.
+    static func shownLines(_ text: String) -> String {
+        text.split(separator: "\n", omittingEmptySubsequences: false).map { shown(String($0)) }
+            .joined(separator: "\n")
+    }
+
+    /// Whether the bytes are UTF-8.
+    static func isText(_ bytes: some Collection<UInt8>) -> Bool {
+        var isText = true
+        forEachPart(of: bytes) { part in
+            if case .undecodable = part { isText = false }
+        }
+        return isText
+    }
+
+    /// The bytes as two lower case digits each.
+    static func hexadecimal(_ bytes: some Collection<UInt8>) -> String {
+        bytes.map(pair).joined()
+    }
+
+    private enum Part {
+        case scalar(Unicode.Scalar)
+        case undecodable(UInt8)
+    }
+
+    private static func forEachPart(
+        of bytes: some Collection<UInt8>, _ body: (Part) -> Void
+    ) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            var decoder = UTF8()
+            var iterator = rest.makeIterator()
+            guard case .scalarValue(let scalar) = decoder.decode(&iterator) else {
+                body(.undecodable(rest.removeFirst()))
+                continue
+            }
+            body(.scalar(scalar))
+            rest.removeFirst(UTF8.width(scalar))
+        }
+    }
+
+    private static func escape(_ byte: UInt8) -> String {
+        "\\x" + pair(byte)
+    }
+
+    private static func pair(_ byte: UInt8) -> String {
+        let digits = String(byte, radix: 16)
+        return digits.count == 1 ? "0" + digits : digits
+    }
+}

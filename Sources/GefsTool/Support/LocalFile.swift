@@ -1,0 +1,77 @@
+import GefsControl
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// Files of this machine: what they are, without opening them for writing.
+enum LocalFile {
+    enum Kind {
+        case file
+        case directory
+        case device
+        case socket
+        case symbolicLink
+        case other
+    }
+
+    /// What stat(2) tells; nil where there is no such file.
+    static func status(_ path: String, followsLinks: Bool = true) throws -> stat? {
+        var status = stat()
+        let result =
+            withBytes(of: path) { followsLinks ? stat($0, &status) : lstat($0, &status) }
+        if result == 0 { return status }
+        if errno == ENOENT || errno == ENOTDIR { return nil }
+        throw LocalDescriptor.failure(path)
+    }
+
+    static func kind(_ status: stat) -> Kind {
+        switch status.st_mode & S_IFMT {
+        case S_IFREG: .file
+        case S_IFDIR: .directory
+        case S_IFBLK: .device
+        case S_IFSOCK: .socket
+        case S_IFLNK: .symbolicLink
+        default: .other
+        }
+    }
+
+    /// Kind of the file, links followed; nil where there is none or it cannot be seen.
+    static func kind(of path: String) -> Kind? {
+        (try? status(path)).flatMap { $0 }.map(kind)
+    }
+
+    /// Whether an operand must be meant as an image: a gefs in a file, a disk, a socket.
+    static func looksLikeImage(_ path: String) -> Bool {
+        switch kind(of: path) {
+        case .device, .socket: true
+        case .file: hasMagic(path)
+        default: false
+        }
+    }
+
+    /// Whether a file begins like a gefs.
+    static func hasMagic(_ path: String) -> Bool {
+        let descriptor = withBytes(of: path) { open($0, O_RDONLY | O_CLOEXEC) }
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        let magic = Array("gefs9.".utf8)
+        var start = [UInt8](repeating: 0, count: magic.count)
+        let count = start.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
+        return count == magic.count && start == magic
+    }
+
+    /// Calls `body` with the path as the system wants it.
+    static func withBytes<R>(of path: String, _ body: (UnsafePointer<CChar>) -> R) -> R {
+        var bytes = ByteText.bytes(of: path)
+        bytes.append(0)
+        return bytes.withUnsafeBufferPointer { buffer in
+            buffer.withMemoryRebound(to: CChar.self) { characters in
+                guard let base = characters.baseAddress else { return body("") }
+                return body(base)
+            }
+        }
+    }
+}

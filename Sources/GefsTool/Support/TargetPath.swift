@@ -1,0 +1,91 @@
+import GefsControl
+
+/// A place in an image: `[BRANCH:]PATH`.
+///
+/// The text has a branch only if it contains `:/`, and the branch ends at the first one, since
+/// names of branches and times contain colons themselves. Source: CLI.md, "Verbs".
+struct TargetPath: Hashable {
+    /// Name of the label; nil stands for `main`.
+    var branch: [UInt8]?
+    /// Elements below the root, without empty ones and `.`; `..` is resolved.
+    var elements: [[UInt8]]
+    /// The text ended in a slash.
+    var requiresDirectory: Bool
+    /// As the user wrote it, safe to show.
+    var shown: String
+
+    static let mainBranch = Array("main".utf8)
+
+    var branchName: [UInt8] { branch ?? Self.mainBranch }
+    var isRoot: Bool { elements.isEmpty }
+    var name: [UInt8]? { elements.last }
+
+    init(_ text: String) {
+        let bytes = ByteText.bytes(of: text)
+        var path = bytes[...]
+        if let colon = Self.branchEnd(in: bytes) {
+            if colon > 0 { branch = Array(bytes[..<colon]) }
+            path = bytes[(colon + 1)...]
+        }
+        elements = []
+        for element in path.split(separator: UInt8(ascii: "/")) {
+            if element.elementsEqual(".".utf8) { continue }
+            if element.elementsEqual("..".utf8) {
+                if !elements.isEmpty { elements.removeLast() }
+                continue
+            }
+            elements.append(Array(element))
+        }
+        requiresDirectory = path.last == UInt8(ascii: "/") || elements.isEmpty
+        shown = ByteText.shown(bytes)
+    }
+
+    private init(branch: [UInt8]?, elements: [[UInt8]]) {
+        self.branch = branch
+        self.elements = elements
+        requiresDirectory = elements.isEmpty
+        shown = ""
+        shown = ByteText.shown(bytes)
+    }
+
+    /// The root of a branch.
+    init(branch: [UInt8]) {
+        self.init(branch: branch, elements: [])
+    }
+
+    /// Index of the colon that ends a branch, nil where the text has none.
+    static func branchEnd(in bytes: [UInt8]) -> Int? {
+        bytes.indices.dropLast().first {
+            bytes[$0] == UInt8(ascii: ":") && bytes[$0 + 1] == UInt8(ascii: "/")
+        }
+    }
+
+    /// The target as the user would write it.
+    var bytes: [UInt8] {
+        var bytes: [UInt8] = branch.map { $0 + [UInt8(ascii: ":")] } ?? []
+        if elements.isEmpty { bytes.append(UInt8(ascii: "/")) }
+        for element in elements {
+            bytes.append(UInt8(ascii: "/"))
+            bytes += element
+        }
+        return bytes
+    }
+
+    /// The path from the root, with a slash in front.
+    var pathBytes: [UInt8] {
+        TargetPath(branch: nil, elements: elements).bytes
+    }
+
+    var parent: TargetPath {
+        TargetPath(branch: branch, elements: elements.dropLast())
+    }
+
+    func appending(_ name: [UInt8]) -> TargetPath {
+        TargetPath(branch: branch, elements: elements + [name])
+    }
+
+    /// Whether this is the other place or lies below it.
+    func isInside(_ other: TargetPath) -> Bool {
+        branchName == other.branchName && elements.starts(with: other.elements)
+    }
+}

@@ -1,0 +1,75 @@
+import ArgumentParser
+import GefsControl
+
+struct InfoVerb: Verb {
+    static let configuration = CommandConfiguration(
+        commandName: "info",
+        abstract: "Show what an image is, and who serves it.",
+        discussion: """
+            Examples:
+              gefs info disk.img
+              gefs info --json disk.img | jq .commit
+            """)
+
+    @OptionGroup var image: ImageOperand
+    @OptionGroup var options: OutputOptions
+
+    var console: Console { options.console() }
+
+    func perform(on console: Console) throws {
+        _ = try Administration.show(["info"], on: image.resolved(), console: console)
+    }
+}
+
+struct SpaceVerb: Verb {
+    static let configuration = CommandConfiguration(
+        commandName: "df",
+        abstract: "Show how full an image is.",
+        discussion: """
+            Every arena keeps a reserve, so that a full file system can still delete. What is \
+            available leaves the reserve and promised space out.
+
+            Examples:
+              gefs df disk.img
+              gefs df --bytes disk.img
+            """)
+
+    @OptionGroup var image: ImageOperand
+    @OptionGroup var options: OutputOptions
+
+    var console: Console { options.console() }
+
+    func perform(on console: Console) throws {
+        _ = try Administration.show(["df"], on: image.resolved(), console: console)
+    }
+}
+
+struct SnapshotVerbs: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "snap",
+        abstract: "Look at branches and snapshots.",
+        discussion: """
+            This version reads snapshots, and makes and deletes none.
+            """,
+        subcommands: [SnapshotListVerb.self])
+}
+
+struct SnapshotListVerb: Verb {
+    static let configuration = CommandConfiguration(
+        commandName: "list",
+        abstract: "List labels with their generations; those that follow writes are marked.",
+        discussion: """
+            Examples:
+              gefs snap list disk.img
+              gefs ls disk.img old:/          what label old holds
+            """)
+
+    @OptionGroup var image: ImageOperand
+    @OptionGroup var options: OutputOptions
+
+    var console: Console { options.console() }
+
+    func perform(on console: Console) throws {
+        _ = try Administration.show(["snap", "list"], on: image.resolved(), console: console)
+    }
+}
