@@ -136,7 +136,9 @@ final class TestForest: FlushTarget, NodeSource, @unchecked Sendable {
         var held: Set<BlockPointer> = []
         collect(root.pointer, root.height, &reachable, &held)
         #expect(reachable == Set(nodes.keys))
-        #expect(held == data, "lost \(held.subtracting(data).count), leaked \(data.subtracting(held).count)")
+        #expect(
+            held == data,
+            "lost \(held.subtracting(data).count), leaked \(data.subtracting(held).count)")
     }
 
     private func collect(
@@ -196,5 +198,37 @@ extension TestForest {
         }
         visit(root.pointer, root.height)
         return (levels, fill * 100 / (levels[0] * Geometry.leafSpaceBytes))
+    }
+}
+
+extension TestForest {
+    /// Checks that every buffered message can be applied as strictly as upstream does it: what
+    /// deletes or changes a key finds it. Source: FORMAT 6.4.
+    func checkMessagesApply(_ root: TreeRoot) throws {
+        var values: [Key: UnsafeRawBufferPointer] = [:]
+        var levels = [[MessageView]](repeating: [], count: root.height)
+        func visit(_ pointer: BlockPointer, _ height: Int) {
+            guard let node = nodes[pointer.address] else { return }
+            if height == 1 {
+                let leaf = LeafView(unchecked: node.buffer.base)
+                for index in 0..<leaf.count { values[Key(leaf.key(index))] = leaf.value(index) }
+                return
+            }
+            let pivot = PivotView(unchecked: node.buffer.base)
+            for index in 0..<pivot.messageCount { levels[height - 1].append(pivot.message(index)) }
+            for index in 0..<pivot.childCount { visit(pivot.pointer(index), height - 1) }
+        }
+        visit(root.pointer, root.height)
+        let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 512, alignment: 8)
+        defer { scratch.deallocate() }
+        for message in levels.joined() {
+            // Only presence matters here, so changed values need not be kept.
+            let key = Key(message.key)
+            let value = try MessageFold.apply(
+                message.kind, payload: message.payload, to: values[key], scratch: scratch)
+            values[key] = value.map { _ in
+                message.kind == .insert ? message.payload : values[key] ?? message.payload
+            }
+        }
     }
 }

@@ -4,9 +4,9 @@ import Testing
 @testable import GefsEngine
 
 #if DEBUG
-    private let stepCount = 90
-    private let keyCount = 4000
-    private let seedCount = 3
+    private let stepCount = 60
+    private let keyCount = 3000
+    private let seedCount = 2
 #else
     private let stepCount = 400
     private let keyCount = 12000
@@ -30,10 +30,16 @@ import Testing
             let percent = [95, 50, 4, 80][step * 12 / stepCount % 4]
             let size = 1 << load.random.below(percent == 50 ? 8 : 10)
             let pattern = TreeWorkload.Pattern.allCases[load.random.below(3)]
-            let changes = load.changes(
-                count: size, inserts: percent, pattern, for: model)
+            let changes =
+                load.random.chance(4)
+                ? load.sweep(model)
+                : load.changes(count: size, inserts: percent, pattern, for: model)
             guard try model.apply(changes) else { continue }
-            if foreign { try plantForeign(&load, &model) }
+            if foreign {
+                try plantForeign(&load, &model)
+            } else {
+                try model.forest.checkMessagesApply(model.root)
+            }
             if step % 10 == 9 { try checkReading(&load, model) }
         }
         try removeEverything(&load, model)

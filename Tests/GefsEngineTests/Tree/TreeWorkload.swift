@@ -13,11 +13,20 @@ struct TreeWorkload {
     let purpose: Tree.Purpose
     let keys: [Key]
 
+    /// Whether keys and values are as long as can be, which makes trees high.
+    let isLarge: Bool
+
     init(seed: UInt64, purpose: Tree.Purpose, keyCount: Int) {
         var random = TreeRandom(seed: seed)
         self.purpose = purpose
+        isLarge = random.chance(50)
         var all: Set<Key> = []
-        while all.count < keyCount { all.insert(Self.key(purpose, &random)) }
+        while all.count < keyCount {
+            let isLong = isLarge && random.chance(90)
+            all.insert(
+                isLong
+                    ? Key.config(random.bytes(235 + random.below(21))) : Self.key(purpose, &random))
+        }
         keys = all.sorted()
         self.random = random
     }
@@ -57,7 +66,7 @@ struct TreeWorkload {
             // Counts far from both ends, so that any change of them is possible.
             return [0, 0, 1, 0, 0, 0, 1, 0] + random.bytes(64)
         case .deadlist: return random.bytes(48)
-        default: return random.bytes(random.chance(20) ? 512 : random.below(40))
+        default: return random.bytes(random.chance(isLarge ? 80 : 20) ? 512 : random.below(40))
         }
     }
 
@@ -97,6 +106,18 @@ struct TreeWorkload {
             }
         }
         return changes
+    }
+
+    /// Removals of nearly all keys of a random range, which leave whole subtrees empty or almost so.
+    mutating func sweep(_ model: TreeModel) -> [TreeChange] {
+        let present = model.values.keys.sorted()
+        let start = random.below(present.count)
+        let count = random.below(present.count - start) + 1
+        let survivors = random.below(4)
+        return present[start..<(start + count)].compactMap { key in
+            if random.below(count) < survivors { return nil }
+            return TreeChange(kind: Self.removal(key), key: key)
+        }
     }
 
     /// Messages as the original writes them, one after the other for one key.
