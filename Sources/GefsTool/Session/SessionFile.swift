@@ -52,7 +52,7 @@ final class SessionFile {
     /// Makes a file in this directory and becomes it, open.
     func create(_ name: [UInt8], mode: UInt32, _ openMode: OpenMode) throws {
         try asking { () throws(ClientError) in
-            try file.create(name: name, permissions: mode, mode: Self.flags(openMode))
+            try file.create(name, permissions: mode, mode: Self.flags(openMode))
         }
         isDirectory = mode & ModeBits.directory != 0
     }
@@ -67,7 +67,7 @@ final class SessionFile {
         var offset: UInt64 = 0
         var failure: (any Error)?
         try asking { () throws(ClientError) in
-            try file.read(from: 0, count: .max) { piece throws(ClientError) in
+            _ = try file.read(from: 0, count: .max) { piece throws(ClientError) in
                 guard failure == nil else { return }
                 do {
                     try piece.withUnsafeBytes { try body(offset, $0) }
@@ -92,9 +92,11 @@ final class SessionFile {
     }
 
     func change(_ change: FileChange) throws {
-        let changes = RemoteChanges(
-            name: change.name, length: change.size, mode: change.mode,
-            modificationTime: change.modified, user: change.owner, group: change.group)
+        var changes = RemoteChanges(
+            length: change.size, mode: change.mode, modificationTime: change.modified)
+        changes.name = change.name
+        changes.user = change.owner
+        changes.group = change.group
         try asking { () throws(ClientError) in try file.change(changes) }
     }
 

@@ -67,7 +67,7 @@ final class SessionLink {
     /// - Throws: `RemoteRefusal`.
     func attach(user: [UInt8], tree: [UInt8], _ target: TargetPath) throws -> SessionFile {
         do throws(ClientError) {
-            return SessionFile(try client.attach(userBytes: user, treeBytes: tree), target)
+            return SessionFile(try client.attach(user: user, tree: tree), target)
         } catch {
             throw RemoteRefusal(error)
         }
