@@ -87,10 +87,13 @@ public final class Client: Sendable {
 
     /// Attaches to a tree: a label, `dump`, `%label`, `.ctl`, or the empty name for main.
     public func attach(user: String, tree: String = "") throws(ClientError) -> RemoteFile {
+        try attach(user: Array(user.utf8), tree: Array(tree.utf8))
+    }
+
+    /// Attaches to a tree; names of labels and users need not be UTF-8.
+    public func attach(user: [UInt8], tree: [UInt8]) throws(ClientError) -> RemoteFile {
         let fid = takeFid()
         do throws(ClientError) {
-            let user = Array(user.utf8)
-            let tree = Array(tree.utf8)
             let qid = try ask { (tag, buffer) throws(ProtocolError) in
                 try Self.lending(user, tree) { (user, tree) throws(ProtocolError) in
                     try Tattach(fid: fid, userName: user, attachName: tree)

@@ -98,7 +98,13 @@ public final class RemoteFile: Sendable {
     public func create(
         _ name: String, permissions: UInt32, mode: UInt8 = OpenFlags.readWrite
     ) throws(ClientError) {
-        let name = Array(name.utf8)
+        try create(Array(name.utf8), permissions: permissions, mode: mode)
+    }
+
+    /// Creates a file whose name need not be UTF-8.
+    public func create(
+        _ name: [UInt8], permissions: UInt32, mode: UInt8 = OpenFlags.readWrite
+    ) throws(ClientError) {
         try client.ask { (tag, buffer) throws(ProtocolError) in
             try Client.lending(name, []) { (name, _) throws(ProtocolError) in
                 try Tcreate(fid: fid, name: name, permissions: permissions, mode: mode)

@@ -35,33 +35,31 @@ public struct RemoteStatus: Hashable, Sendable {
 
 /// What a wstat changes; nil leaves a field alone, and nothing at all is a sync.
 public struct RemoteChanges: Hashable, Sendable {
-    public var name: String?
+    public var name: [UInt8]?
     public var length: UInt64?
     public var mode: UInt32?
     /// Seconds since 1970.
     public var modificationTime: UInt32?
-    public var user: String?
-    public var group: String?
+    public var user: [UInt8]?
+    public var group: [UInt8]?
 
     public init(
         name: String? = nil, length: UInt64? = nil, mode: UInt32? = nil,
         modificationTime: UInt32? = nil, user: String? = nil, group: String? = nil
     ) {
-        self.name = name
+        self.name = name.map { Array($0.utf8) }
         self.length = length
         self.mode = mode
         self.modificationTime = modificationTime
-        self.user = user
-        self.group = group
+        self.user = user.map { Array($0.utf8) }
+        self.group = group.map { Array($0.utf8) }
     }
 
     /// Encodes a Twstat.
     func encode(
         tag: Tag, fid: FidNumber, into buffer: UnsafeMutableRawBufferPointer
     ) throws(ProtocolError) -> Int {
-        let name = Array((name ?? "").utf8)
-        let user = Array((user ?? "").utf8)
-        let group = Array((group ?? "").utf8)
+        let (name, user, group) = (name ?? [], user ?? [], group ?? [])
         return try Client.lending(name, user) { (name, user) throws(ProtocolError) in
             try Client.lending(group, []) { (group, _) throws(ProtocolError) in
                 var stat = Stat()

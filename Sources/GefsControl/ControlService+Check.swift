@@ -2,7 +2,11 @@ import GefsEngine
 
 extension ControlService {
     /// Checks the last commit beside everything else that goes on.
-    func runCheck(_ reply: Reply) throws -> CheckReport {
-        throw CommandFailure("check", "not here yet")
+    func runCheck() throws(CommandFailure) -> CheckReport {
+        do throws(FileError) {
+            return try fileSystem.check { _ in !self.isCancelled() }
+        } catch {
+            throw CommandFailure(image, error)
+        }
     }
 }

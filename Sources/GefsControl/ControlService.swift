@@ -8,11 +8,11 @@ import GefsFormat
 public final class ControlService: Sendable {
     public typealias Reply = (any Report) throws -> Void
 
-    private let fileSystem: FileSystem
-    private let image: String
+    let fileSystem: FileSystem
+    let image: String
     private let server: (any ServerControls)?
     /// Whether the one who started a long command wants it to end.
-    private let isCancelled: @Sendable () -> Bool
+    let isCancelled: @Sendable () -> Bool
 
     public init(
         _ fileSystem: FileSystem, image: String, server: (any ServerControls)? = nil,
@@ -77,7 +77,7 @@ public final class ControlService: Sendable {
         guard isStrict || arguments.isEmpty else {
             throw CommandFailure("check", "usage: check [--strict]", status: .usage)
         }
-        return try runCheck(reply).send(isStrict: isStrict, reply)
+        return try runCheck().send(isStrict: isStrict, reply)
     }
 
     private func halt(_ reply: Reply) throws {
@@ -112,7 +112,7 @@ public final class ControlService: Sendable {
     }
 
     private func volumeReport() throws -> VolumeReport {
-        let superblock = try lastSuperblock()
+        let superblock = try failing { () throws(FileError) in try fileSystem.lastCommit() }
         let space = fileSystem.space()
         let labels = try failing { () throws(FileError) in try fileSystem.labels() }
         return VolumeReport(
@@ -125,28 +125,5 @@ public final class ControlService: Sendable {
             commit: superblock.commitGeneration, readOnly: fileSystem.isReadOnly,
             failure: fileSystem.failure.map { CommandFailure(image, $0).why },
             server: server?.description)
-    }
-
-    /// The superblock on the disk: that of the last commit, or its backup while the next is made.
-    private func lastSuperblock() throws(CommandFailure) -> Superblock {
-        let device = fileSystem.device
-        var fault = CommandFailure(image, "no superblock", status: .corrupt)
-        for offset in [0, Superblock.backupOffset(deviceBytes: device.byteCount)] {
-            let block = UnsafeMutableRawBufferPointer.allocate(
-                byteCount: Geometry.blockBytes, alignment: 4096)
-            defer { block.deallocate() }
-            do {
-                try device.read(at: offset, into: block)
-                return try Superblock(
-                    decoding: UnsafeRawBufferPointer(block), at: BlockAddress(rawValue: offset))
-            } catch let error as CorruptBlock {
-                fault = CommandFailure(image, error)
-            } catch let error as DeviceError {
-                fault = CommandFailure(image, error)
-            } catch {
-                fault = CommandFailure(image, "\(error)")
-            }
-        }
-        throw fault
     }
 }

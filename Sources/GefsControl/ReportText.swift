@@ -99,7 +99,8 @@ public struct ReportText: Sendable {
         table.append(["users", "\(report.users)"])
         table.append(["commit", "\(report.commit)"])
         table.append(["next", "generation \(report.nextGeneration), qid \(report.nextQid)"])
-        if report.readOnly { table.append(["state", "read-only"]) }
+        // Who only looks at an image has it open for reading; that says nothing about the image.
+        if report.readOnly, report.server != nil { table.append(["state", "read-only"]) }
         if let failure = report.failure { table.append(["failure", failure]) }
         if let server = report.server {
             table.append([

@@ -33,8 +33,10 @@ enum Tool {
     static func main() {
         Interruption.install()
         let arguments = rawArguments()
+        var parsed: any ParsableCommand.Type = Gefs.self
         do {
             var command = try Gefs.parseAsRoot(arguments)
+            parsed = type(of: command)
             try command.run()
         } catch let failure as CommandFailure {
             report(failure, asJSON: arguments.contains("--json"))
@@ -44,7 +46,7 @@ enum Tool {
         } catch let status as ExitStatus {
             exit(status.rawValue)
         } catch {
-            exit(endOfParsing(error, arguments).rawValue)
+            exit(endOfParsing(error, of: parsed, arguments).rawValue)
         }
     }
 
@@ -67,8 +69,10 @@ enum Tool {
     }
 
     /// Help and version go to standard output; anything else is a mistake in the arguments.
-    private static func endOfParsing(_ error: any Error, _ arguments: [String]) -> ExitStatus {
-        let text = Gefs.fullMessage(for: error)
+    private static func endOfParsing(
+        _ error: any Error, of command: any ParsableCommand.Type, _ arguments: [String]
+    ) -> ExitStatus {
+        let text = command.fullMessage(for: error)
         switch Gefs.exitCode(for: error) {
         case .success:
             print(text)

@@ -199,3 +199,8 @@ class Server:
             self.process.kill()
             self.process.wait()
         self.notified.close()
+
+
+def scale():
+    """How much bigger than usual tests are to be."""
+    return int(os.environ.get("GEFS_SCALE", "1"))

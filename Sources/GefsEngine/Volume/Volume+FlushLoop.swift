@@ -17,6 +17,8 @@ struct FlushRequests {
     var durable: UInt64 = 0
     /// Something was flushed that no commit contains.
     var hasUncommitted = false
+    /// What else is to run on the flush thread, between flushes and commits.
+    var errands: [() -> Void] = []
     var isStopping = false
     var isStopped = false
 }
@@ -59,6 +61,39 @@ extension Volume {
         }
     }
 
+    /// Like `sync`, and returns only when what the commit freed can be taken again.
+    func syncAndReclaim(evenIfClean: Bool = false) throws(FileError) {
+        try sync(evenIfClean: evenIfClean)
+        // A commit is acknowledged before its frees are done; this runs behind them.
+        try onFlushThread { _ in }
+    }
+
+    /// Runs a function where nothing is being flushed or committed, and waits for it.
+    func onFlushThread<Result>(
+        _ body: @escaping (Volume) -> Result
+    ) throws(FileError) -> Result {
+        // Without the thread nothing changes that it owns.
+        if flushThread == nil { return body(self) }
+        var result: Result?
+        try lock.locked { () throws(FileError) -> Void in
+            if requests.isStopped { throw .closed }
+            requests.errands.append { [self] in
+                let value = body(self)
+                lock.locked {
+                    result = value
+                    lock.signal()
+                }
+            }
+            lock.signal()
+            while result == nil {
+                if requests.isStopped { throw .closed }
+                lock.wait()
+            }
+        }
+        guard let result else { throw .closed }
+        return result
+    }
+
     /// Whether any branch holds what is not in a commit.
     var isDirty: Bool {
         lock.locked { Array(branches.values) }.contains { $0.isMutable && $0.isDirty }
@@ -69,6 +104,8 @@ extension Volume {
         while let task = nextTask(lastCommit) {
             do throws(FileError) {
                 switch task {
+                case .errand(let body):
+                    body()
                 case .flush:
                     try flushLargeBranches()
                 case .commit:
@@ -90,6 +127,7 @@ extension Volume {
     }
 
     private enum Task {
+        case errand(() -> Void)
         case flush
         case commit
         case tick
@@ -99,6 +137,10 @@ extension Volume {
     private func nextTask(_ lastCommit: Int64) -> Task? {
         lock.locked {
             while true {
+                if let errand = requests.errands.first {
+                    requests.errands.removeFirst()
+                    return .errand(errand)
+                }
                 if requests.wantsCommit { return .commit }
                 if requests.isStopping { return nil }
                 if requests.wantsFlush {

@@ -86,10 +86,10 @@ final class ImageSide: CopySide {
 private final class ImageSink: CopySink {
     private let session: ImageSession
     private let target: TargetPath
-    private let file: RemoteFile
+    private let file: SessionFile
     private var end: UInt64 = 0
 
-    init(_ session: ImageSession, _ target: TargetPath, _ file: RemoteFile) {
+    init(_ session: ImageSession, _ target: TargetPath, _ file: SessionFile) {
         self.session = session
         self.target = target
         self.file = file

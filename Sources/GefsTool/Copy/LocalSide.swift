@@ -87,7 +87,7 @@ final class LocalSide: CopySide {
         var offset: UInt64 = 0
         while true {
             if !isStream {
-                let data = lseek(descriptor, off_t(offset), SEEK_DATA)
+                let data = lseek(descriptor, off_t(offset), LocalDescriptor.seekData)
                 if data < 0, errno == ENXIO { return }
                 if data > off_t(offset) { offset = UInt64(data) / 16384 * 16384 }
                 lseek(descriptor, off_t(offset), SEEK_SET)
@@ -118,7 +118,7 @@ final class LocalSide: CopySide {
         guard LocalFile.withBytes(of: path, { chmod($0, mode) }) == 0 else {
             throw LocalDescriptor.failure(path)
         }
-        var times = [timespec(tv_sec: 0, tv_nsec: Int(UTIME_OMIT)), timespec()]
+        var times = [timespec(tv_sec: 0, tv_nsec: LocalDescriptor.untouchedTime), timespec()]
         times[1].tv_sec = Int(item.modified)
         guard LocalFile.withBytes(of: path, { utimensat(AT_FDCWD, $0, times, 0) }) == 0 else {
             throw LocalDescriptor.failure(path)
@@ -167,7 +167,7 @@ private final class LocalSink: CopySink {
         guard fchmod(descriptor, mode_t(item.mode & ModeBits.permissions)) == 0 else {
             throw LocalDescriptor.failure(path)
         }
-        var times = [timespec(tv_sec: 0, tv_nsec: Int(UTIME_OMIT)), timespec()]
+        var times = [timespec(tv_sec: 0, tv_nsec: LocalDescriptor.untouchedTime), timespec()]
         times[1].tv_sec = Int(item.modified)
         guard futimens(descriptor, times) == 0 else { throw LocalDescriptor.failure(path) }
         let result = close(descriptor)

@@ -33,15 +33,18 @@ enum ImageHolder {
                 return .volume(try open(image, for: use, console: console))
             } catch let failure as CommandFailure where failure.status == .busy {
                 if let socket = listening(image) { return .server(socket) }
-                guard ContinuousClock.now < deadline else {
-                    throw CommandFailure(
-                        image, "busy: another process has it open, and no server answers",
-                        next: "wait until it is done, or stop it", status: .busy)
-                }
+                guard ContinuousClock.now < deadline else { throw busy(image) }
                 try Interruption.check()
                 usleep(50_000)
             }
         }
+    }
+
+    /// What to say of an image that somebody holds who does not answer.
+    static func busy(_ image: String) -> CommandFailure {
+        CommandFailure(
+            ByteText.shown(image), "busy: another process has it open, and no server answers",
+            next: "wait until it is done, or stop it", status: .busy)
     }
 
     /// The control socket that answers, if one does.

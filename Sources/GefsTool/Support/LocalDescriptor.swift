@@ -8,6 +8,16 @@ import GefsControl
 
 /// Reads and writes of files on this machine: whole, and not disturbed by signals.
 enum LocalDescriptor {
+    #if os(Linux)
+        /// lseek(2): to the next byte that is no hole. The overlay does not show the macro.
+        static let seekData: Int32 = 3
+        /// utimensat(2): leave this time alone.
+        static let untouchedTime = (1 << 30) - 2
+    #else
+        static let seekData = SEEK_DATA
+        static let untouchedTime = Int(UTIME_OMIT)
+    #endif
+
     /// Writes all bytes where the descriptor stands.
     static func writeAll(
         _ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, name: String

@@ -1,3 +1,5 @@
+import GefsControl
+
 #if canImport(Glibc)
     import Glibc
 #else

@@ -48,6 +48,11 @@ struct TargetPath: Hashable {
         shown = ByteText.shown(bytes)
     }
 
+    /// The root of a branch.
+    init(branch: [UInt8]) {
+        self.init(branch: branch, elements: [])
+    }
+
     /// Index of the colon that ends a branch, nil where the text has none.
     static func branchEnd(in bytes: [UInt8]) -> Int? {
         bytes.indices.dropLast().first {

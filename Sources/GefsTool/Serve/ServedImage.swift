@@ -1,0 +1,132 @@
+import GefsControl
+import GefsEngine
+import GefsServer
+import Logging
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// An image while it is being served: from the first listener to the last commit.
+final class ServedImage {
+    private let image: String
+    private let fileSystem: FileSystem
+    private let stop: StopRequest
+    private let console: Console
+
+    init(image: String, fileSystem: FileSystem, stop: StopRequest, console: Console) {
+        self.image = image
+        self.fileSystem = fileSystem
+        self.stop = stop
+        self.console = console
+    }
+
+    /// Serves until somebody asks for the end; then commits and closes.
+    ///
+    /// - Throws: `CommandFailure` where nothing could be served, or the last changes could not be
+    ///   made durable.
+    func run(_ base: ServerConfiguration) throws {
+        let result = Result { try serve(base) }
+        let closed = Result { try Administration.closing(fileSystem, image) }
+        try result.get()
+        try closed.get()
+    }
+
+    private func serve(_ base: ServerConfiguration) throws {
+        let place = try ControlSocket.place(forImage: image)
+        var configuration = base
+        configuration.listeners.insert(.control(path: place), at: 0)
+        configuration.logger = Logger(label: "gefs") { _ in ConsoleLog(console) }
+        let controls = Controls(stop: stop)
+        let name = realpath(image, nil).map { path -> String in
+            defer { free(path) }
+            return String(cString: path)
+        }
+        let service = ControlService(fileSystem, image: name ?? image, server: controls)
+        configuration.controlHandler = ControlConsole(service)
+        let server = NinePServer(fileSystem: fileSystem, configuration: configuration)
+        controls.server.withLock { $0 = server }
+        do throws(ServerError) {
+            try server.start()
+        } catch {
+            throw failure(error)
+        }
+        announce(server, place)
+        ServiceManager.notify("READY=1\nSTATUS=serving \(image)")
+        stop.wait()
+        ServiceManager.notify("STOPPING=1")
+        console.detail("\(image): ending...")
+        server.stop()
+    }
+
+    private func announce(_ server: NinePServer, _ place: String) {
+        console.note(
+            "\(image): serving\(fileSystem.isReadOnly ? " read-only" : ""); "
+                + "this version takes no automatic snapshots")
+        console.note("control socket: \(place)")
+        for address in server.boundAddresses.dropFirst() { console.note("listening: \(address)") }
+    }
+
+    private func failure(_ error: ServerError) -> CommandFailure {
+        switch error {
+        case .addressInUse(let address):
+            CommandFailure("\(address)", "in use: somebody listens there", status: .busy)
+        case .noPeerCredentials, .controlNeedsUnixSocket:
+            CommandFailure("serve", "\(error)", status: .usage)
+        case .notASocket, .cannotListen, .system, .alreadyStarted:
+            CommandFailure("serve", "\(error)")
+        }
+    }
+
+    /// What the console can do with the server.
+    private final class Controls: ServerControls {
+        let server = Mutex<NinePServer?>(nil)
+        private let stop: StopRequest
+
+        init(stop: StopRequest) {
+            self.stop = stop
+        }
+
+        var isPermissive: Bool {
+            get { server.withLock { $0?.isPermissive ?? false } }
+            set { server.withLock { $0?.isPermissive = newValue } }
+        }
+
+        var description: VolumeReport.Server {
+            let server = server.withLock { $0 }
+            return VolumeReport.Server(
+                process: getpid(), version: ToolVersion.number,
+                connections: server?.connectionCount ?? 0,
+                listeners: server?.boundAddresses.map { "\($0)" } ?? [],
+                permissive: server?.isPermissive ?? false)
+        }
+
+        func halt() {
+            stop.request()
+        }
+    }
+}
+
+/// The server's log on standard error: warnings, and with -v all else.
+struct ConsoleLog: LogHandler {
+    var metadata: Logger.Metadata = [:]
+    var logLevel: Logger.Level
+
+    init(_ console: Console) {
+        logLevel = console.isVerbose ? .debug : console.isQuiet ? .error : .warning
+    }
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        let all = metadata.merging(event.metadata ?? [:]) { $1 }
+        let details = all.sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
+        Console.complain("gefs: \(event.level): \(ByteText.shown("\(event.message)\(details)"))")
+    }
+}
