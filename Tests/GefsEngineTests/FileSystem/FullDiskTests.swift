@@ -22,7 +22,8 @@ struct FullDiskTests {
     }
 
     @Test
-    func `12.42 one full arena does not stop the others, and a full volume refuses new data`() throws
+    func `12.42 one full arena does not stop the others, and a full volume refuses new data`()
+        throws
     {
         let volume = try TestVolume()
         let count = try fill(volume, bytes: 1 << 20)

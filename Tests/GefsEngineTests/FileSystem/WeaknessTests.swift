@@ -150,7 +150,8 @@ struct WeaknessTests {
     }
 
     @Test
-    func `12.31 and 12.33 a small commit writes a dozen blocks at most and one arena's log`() throws {
+    func `12.31 and 12.33 a small commit writes a dozen blocks at most and one arena's log`() throws
+    {
         let volume = try TestVolume()
         try volume.makeFile("a", [1])
         try volume.sync()
@@ -212,7 +213,8 @@ struct WeaknessTests {
     }
 
     @Test
-    func `12.49 a removed file that is open reads as it was, and its data goes with the last handle`()
+    func
+        `12.49 a removed file that is open reads as it was, and its data goes with the last handle`()
         throws
     {
         let volume = try TestVolume()
