@@ -5,6 +5,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+
+void cplatform_keep_large_buffers(void) {
+    // Reply and receive buffers are up to 2 MiB; blocks have a pool of their own.
+    mallopt(M_MMAP_THRESHOLD, 16 << 20);
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
+}
+#else
+void cplatform_keep_large_buffers(void) {}
+#endif
+
 #ifdef __linux__
 #include <linux/fs.h>
 

@@ -31,7 +31,8 @@ public final class ControlService: Sendable {
         .init(usage: "halt", effect: "finish, commit, close and end the server"),
         .init(usage: "help", effect: "list the commands"),
         .init(usage: "info", effect: "show what the volume is and who serves it"),
-        .init(usage: "permit on|off", effect: "let anyone attach without permission checks, or not"),
+        .init(
+            usage: "permit on|off", effect: "let anyone attach without permission checks, or not"),
         .init(usage: "snap list", effect: "list branches and snapshots"),
         .init(usage: "sync", effect: "commit; done when everything is on the disk"),
         .init(usage: "users", effect: "read the users file of label adm again"),

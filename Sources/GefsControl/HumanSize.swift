@@ -30,17 +30,22 @@ public enum HumanSize {
             break
         }
         var shift = 0
-        if let last = digits.last, let unit = units.first(where: { last.uppercased() == "\($0.letter)" }) {
+        if let last = digits.last,
+            let unit = units.first(where: { last.uppercased() == "\($0.letter)" })
+        {
             shift = unit.shift
             digits = digits.dropLast()
         }
         let parts = digits.split(separator: ".", omittingEmptySubsequences: false)
-        guard (1...2).contains(parts.count), let whole = UInt64(parts[0]), parts[0].first != "+" else {
+        guard (1...2).contains(parts.count), let whole = UInt64(parts[0]), parts[0].first != "+"
+        else {
             return nil
         }
         var (total, overflow) = whole.multipliedReportingOverflow(by: 1 << shift)
         if parts.count == 2 {
-            guard shift > 0, parts[1].count <= 6, let fraction = UInt64(parts[1]) else { return nil }
+            guard shift > 0, parts[1].count <= 6, let fraction = UInt64(parts[1]) else {
+                return nil
+            }
             var scale: UInt64 = 1
             for _ in parts[1] { scale *= 10 }
             let (quotient, remainder) = (UInt64(1) << shift).quotientAndRemainder(dividingBy: scale)

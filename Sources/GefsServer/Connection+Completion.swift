@@ -36,7 +36,14 @@ extension Connection {
             held.fid.release(held.access)
             apply(request.outcome, to: held.fid, reserved: reserved)
         } else if case .bound(let binding) = request.outcome {
-            reserved?.binding = binding
+            if let reserved {
+                reserved.binding = binding
+            } else {
+                // An attach to a fid that was taken when it came, refused last of all.
+                close(binding)
+                request.reply.clear()
+                request.reply.append(.fidInUse, tag: request.tag, limit: frameBytesMax)
+            }
         }
         settle(reserved)
         if !request.isDropped { append(reply: request.reply) }
@@ -58,6 +65,7 @@ extension Connection {
         switch outcome {
         case .done, .mustSync: break
         case .created(let qidType): fid.binding?.qidType = qidType
+        case .recordDidNotFit: fid.binding?.recordDidNotFit = true
         case .bound(let binding):
             if let reserved {
                 reserved.binding = binding

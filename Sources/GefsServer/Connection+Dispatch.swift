@@ -134,10 +134,7 @@ extension Connection {
                 fids[message.fid] = Fid(number: message.fid, binding: binding)
             }
         } catch {
-            if error == .file(.wouldBlock), fids[message.fid] == nil {
-                return handOverAttach(message, frame, origin)
-            }
-            let error = error == .file(.wouldBlock) ? RequestError.fidInUse : error
+            if error == .file(.wouldBlock) { return handOverAttach(message, frame, origin) }
             executor.fail(error, job, into: &replies)
         }
         if let pending = origin.pending { retire(pending) }
@@ -145,9 +142,11 @@ extension Connection {
 
     private func handOverAttach(_ message: Tattach, _ frame: Frame, _ origin: Origin) {
         let pending = postpone(.attach(message), frame, origin)
-        let reserved = Fid(number: message.fid, binding: nil)
-        fids[message.fid] = reserved
-        pending.reserved = reserved
+        if fids[message.fid] == nil {
+            let reserved = Fid(number: message.fid, binding: nil)
+            fids[message.fid] = reserved
+            pending.reserved = reserved
+        }
         pending.messageBytesMax = frameBytesMax
         environment.pools.submit(pending)
     }

@@ -14,6 +14,8 @@ struct FidBinding {
     var isPermissive: Bool
     /// The file's type bits when the fid came to be what it is.
     var qidType: UInt8
+    /// The last directory read gave nothing because a record was larger than its count.
+    var recordDidNotFit = false
 
     /// The handle that has to be closed when the fid goes.
     var handle: FileHandle? {

@@ -37,8 +37,9 @@ extension RequestExecutor {
     private func attach(
         _ label: [UInt8], _ specifier: AttachSpecifier, as named: UserID?, mayBlock: Bool
     ) throws(FileError) -> FileHandle {
-        if specifier.isPermissive, label == AttachSpecifier.dumpLabel {
-            throw named == nil ? .unknownUser : .permissionDenied
+        if label == AttachSpecifier.dumpLabel {
+            guard let named else { throw .unknownUser }
+            if specifier.isPermissive || named == fileSystem.users.none { throw .permissionDenied }
         }
         let caller = Caller(
             user: named ?? .none, isPermissive: specifier.isPermissive, mayBlock: mayBlock)

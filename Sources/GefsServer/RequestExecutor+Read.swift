@@ -5,11 +5,12 @@ import NineP
 extension RequestExecutor {
     /// Reads straight into the reply, behind the room its header takes.
     ///
-    /// A count beyond the message size is cut. Source: SEMANTICS 5, 12.7, 12.45.
+    /// A count beyond the message size is cut. A directory record larger than the count gives
+    /// nothing first, an error the next time. Source: SEMANTICS 5, 12.7, 12.45.
     func read(
         _ message: Tread, _ job: Job, _ handle: FileHandle, _ binding: FidBinding,
         into reply: inout ByteBuffer
-    ) throws(RequestError) {
+    ) throws(RequestError) -> Outcome {
         guard let mode = handle.openMode, mode.allowsReading else { throw .notOpen }
         let headerBytes = WireLimits.readReplyHeaderBytes
         let dataBytesMax = Self.readBytes(message.count, messageBytesMax: job.messageBytesMax)
@@ -32,7 +33,11 @@ extension RequestExecutor {
                 return 0
             }
         }
-        if let failure { throw .file(failure) }
+        guard let failure else { return .done }
+        guard failure == .recordDoesNotFit, !binding.recordDidNotFit else { throw .file(failure) }
+        let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
+        try reply.append(Rread(data: nothing), tag: job.tag, limit: job.messageBytesMax)
+        return .recordDidNotFit
     }
 
     /// How many bytes a read may give.
@@ -45,6 +50,8 @@ extension RequestExecutor {
         _ message: Tread, _ job: Job, _ handle: FileHandle,
         into room: UnsafeMutableRawBufferPointer
     ) throws(FileError) -> Int {
+        // Labels come from a tree of their own, which may have to be read.
+        if handle.isDump, !job.mayBlock { throw .wouldBlock }
         var writer = WireWriter(room)
         var names = UserNames(fileSystem.users)
         return try fileSystem.readDirectory(handle, at: message.offset, as: job.caller) { item in
@@ -59,7 +66,9 @@ extension RequestExecutor {
                 stat.mode = entry.mode
                 stat.accessTime = WireTime.seconds(entry.accessTime)
                 stat.modificationTime = WireTime.seconds(entry.modificationTime)
-                stat.length = entry.qidType & WireQid.directoryType != 0 ? 0 : UInt64(bitPattern: entry.length)
+                stat.length =
+                    entry.qidType & WireQid.directoryType != 0
+                    ? 0 : UInt64(bitPattern: entry.length)
                 stat.name = item.name
                 stat.user = owner
                 stat.group = group

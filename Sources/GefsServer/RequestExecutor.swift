@@ -11,6 +11,8 @@ enum Outcome {
     case bound(FidBinding)
     /// A create: the fid is another file now, of this type.
     case created(qidType: UInt8)
+    /// A directory read gave nothing because the next record is larger than its count.
+    case recordDidNotFit
     /// A wstat that changes nothing: a sync, for a thread that may wait for a commit.
     case mustSync
 }
@@ -69,7 +71,8 @@ struct RequestExecutor: Sendable {
             return try walk(message, job, from: handle, binding, into: &reply)
         case .open(let message): try open(message, job, handle, into: &reply)
         case .create(let message): return try create(message, job, handle, into: &reply)
-        case .read(let message): try read(message, job, handle, binding, into: &reply)
+        case .read(let message):
+            return try read(message, job, handle, binding, into: &reply)
         case .write(let message): try write(message, job, handle, into: &reply)
         case .stat: try stat(job, handle, into: &reply)
         case .wstat(let message): return try wstat(message, job, handle, into: &reply)

@@ -10,8 +10,30 @@ import CPlatform
 struct UnixSocketFile: Sendable {
     let path: String
     /// Which file it is, so that another one put in its place is left alone.
-    private let device: dev_t
-    private let inode: ino_t
+    private let identity: Identity
+
+    /// A file's number is used again, so the time it was made belongs to it.
+    private struct Identity: Equatable {
+        let device: dev_t
+        let inode: ino_t
+        let seconds: Int
+        let nanoseconds: Int
+
+        /// Nil where nothing is at the path.
+        init?(path: String) {
+            var status = stat()
+            guard lstat(path, &status) == 0 else { return nil }
+            device = status.st_dev
+            inode = status.st_ino
+            #if canImport(Glibc)
+                let time = status.st_mtim
+            #else
+                let time = status.st_mtimespec
+            #endif
+            seconds = time.tv_sec
+            nanoseconds = time.tv_nsec
+        }
+    }
 
     /// Makes a listening socket at the path. One that nobody listens at any more is replaced.
     ///
@@ -31,12 +53,10 @@ struct UnixSocketFile: Sendable {
             guard Self.listen(descriptor, backlog: backlog) == 0 else {
                 throw .system(call: "listen", errno: errno)
             }
-            var status = stat()
-            guard lstat(path, &status) == 0 else { throw .system(call: "lstat", errno: errno) }
-            return (
-                descriptor,
-                UnixSocketFile(path: path, device: status.st_dev, inode: status.st_ino)
-            )
+            guard let identity = Identity(path: path) else {
+                throw .system(call: "lstat", errno: errno)
+            }
+            return (descriptor, UnixSocketFile(path: path, identity: identity))
         } catch {
             close(descriptor)
             throw error
@@ -47,11 +67,7 @@ struct UnixSocketFile: Sendable {
 
     /// Takes the socket's file away, unless it is somebody else's by now.
     func remove() {
-        var status = stat()
-        guard lstat(path, &status) == 0, status.st_dev == device, status.st_ino == inode else {
-            return
-        }
-        unlink(path)
+        if Identity(path: path) == identity { unlink(path) }
     }
 
     private static func listen(_ descriptor: Int32, backlog: Int32) -> Int32 {

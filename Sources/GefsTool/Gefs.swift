@@ -34,7 +34,8 @@ struct Gefs: ParsableCommand {
             CommandGroup(
                 name: "Files",
                 subcommands: [
-                    ListVerb.self, CatVerb.self, StatVerb.self, CopyVerb.self, MakeDirectoryVerb.self,
+                    ListVerb.self, CatVerb.self, StatVerb.self, CopyVerb.self,
+                    MakeDirectoryVerb.self,
                     MoveVerb.self, RemoveVerb.self, ChangeModeVerb.self, ChangeOwnerVerb.self,
                     FindVerb.self,
                 ]),

@@ -11,4 +11,8 @@ int64_t cplatform_block_device_bytes(int descriptor);
 /// Peer of a connected unix socket; 0, or -1 with errno set.
 int cplatform_peer_credentials(int descriptor, uint32_t *uid, uint32_t *gid);
 
+/// Lets the allocator keep the memory of large buffers that come and go, instead of giving it back
+/// to the system and taking it again page by page. For the start of a server; no effect elsewhere.
+void cplatform_keep_large_buffers(void);
+
 #endif

@@ -124,7 +124,8 @@ extension Branch {
             let index = tail.length / UInt64(Geometry.blockBytes)
             let active = rest == 0 ? nil : dirty.block(qid, index)
             let needsCopy =
-                active == nil && !isHole(qid, index) && tail.last.map { !$0.isZero(from: rest) } ?? false
+                active == nil && !isHole(qid, index)
+                && tail.last.map { !$0.isZero(from: rest) } ?? false
             if needsCopy {
                 needed.dataBlocks += 1
                 needed.keys += 1

@@ -96,9 +96,9 @@ extension ArenaFault: Fault {
         case .logChain(let address, let next):
             "log block \(address): chain leads to \(next), outside the arena"
         case .logContradiction(let address, let entry):
-            "log block \(address): \(entry) contradicts the log before it"
+            "log block \(address): \(entry.outline) contradicts the log before it"
         case .logRange(let address, let entry):
-            "log block \(address): \(entry) is not within the arena"
+            "log block \(address): \(entry.outline) is not within the arena"
         case .noBarrier(let commit): "log has no barrier for commit \(commit)"
         }
     }

@@ -32,7 +32,7 @@ public struct CheckReport: Hashable, Sendable {
         public var nextGeneration: UInt64 = 0
         /// The next file's number.
         public var nextQid: UInt64 = 0
-        /// Blocks whose hash was verified: nodes, file data, deadlists and logs.
+        /// Blocks that were read for their hash: nodes, file data and deadlists.
         public var verifiedBlocks = 0
         /// The same in bytes.
         public var verifiedBytes: UInt64 = 0

@@ -10,10 +10,13 @@ extension CheckRun {
             byteCount: Geometry.blockBytes, alignment: MemoryLayout<UInt64>.alignment)
         defer { buffer.deallocate() }
         let known = Set(snapshots.map(\.generation))
+        let isIncomplete = snapshotTreeFlags.contains(.incomplete)
         for index in deadlists.indices {
             let list = deadlists[index]
             if list.name != .pending {
-                if !known.contains(list.generation) { report(list.name, .noSnapshot) }
+                if !isIncomplete, !known.contains(list.generation) {
+                    report(list.name, .noSnapshot)
+                }
                 if list.birth >= list.generation { report(list.name, .generations) }
             }
             let (head, tail) = (list.record.head.address, list.record.tail.address)
@@ -35,7 +38,8 @@ extension CheckRun {
         var address = deadlists[index].record.head.address
         while !isCancelled {
             guard let view = readChainBlock(address, of: index, buffer) else {
-                return report(name, .tailNotReached(tail))
+                if address != tail { report(name, .tailNotReached(tail)) }
+                return
             }
             for entry in 0..<view.addressCount { noteDead(view, entry, index) }
             let next = view.next.address

@@ -31,7 +31,7 @@ extension CheckRun {
                 conclude(snapshot, &checker, difference)
             }
             let isClean = log.errorCount == errorsBefore && !snapshot.flags.contains(.damaged)
-            previous = isClean ? snapshot : nil
+            previous = isClean && options.comparesRelatives ? snapshot : nil
         }
     }
 

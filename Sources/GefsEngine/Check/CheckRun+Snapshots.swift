@@ -5,10 +5,13 @@ import GefsFormat
 /// Source: FORMAT 7.3 and 8.
 extension CheckRun {
     /// Walks the snapshot tree.
+    ///
+    /// - Returns: its root.
     func walkSnapshotTree() -> NodeNumber {
-        walkTree(
-            .snapshots, root: superblock.snapshotTreeRoot, height: superblock.snapshotTreeHeight
-        ).0
+        let (root, flags) = walkTree(
+            .snapshots, root: superblock.snapshotTreeRoot, height: superblock.snapshotTreeHeight)
+        snapshotTreeFlags = flags
+        return root
     }
 
     /// Takes labels, snapshots and deadlists out of the snapshot tree.
@@ -83,12 +86,14 @@ extension CheckRun {
     func checkSnapshots() {
         let known = Set(snapshots.map(\.generation))
         let names = Set(labels.map(\.key))
-        for name in ["adm", "empty"] {
+        // With nodes of the snapshot tree gone, what is not there says nothing.
+        let isIncomplete = snapshotTreeFlags.contains(.incomplete)
+        for name in ["adm", "empty"] where !isIncomplete {
             let key = Key.label(name.utf8)
             if !names.contains(key) { log.add(.snapshot(.labelMissing(key))) }
         }
         for label in labels {
-            if !known.contains(label.record.generation) {
+            if !isIncomplete, !known.contains(label.record.generation) {
                 log.add(.snapshot(.labelDangling(label.key, label.record.generation)))
             }
             // Bits 2 and 4 are dead, and may be set.
@@ -102,6 +107,7 @@ extension CheckRun {
             if record.generation != snapshot.generation || snapshot.generation >= next {
                 log.add(.snapshot(.generation(name, stated: record.generation, next: next)))
             }
+            guard !isIncomplete else { continue }
             if Int(record.labelCount) != snapshot.labelCount {
                 log.add(
                     .snapshot(

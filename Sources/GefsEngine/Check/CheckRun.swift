@@ -19,6 +19,7 @@ final class CheckRun {
 
     // The walk through the trees, see CheckRun+Tree.
     var walk = TreeWalk()
+    var snapshotTreeFlags: NodeGraph.Flags = []
     var labels: [(key: Key, record: LabelRecord)] = []
     var snapshots: [CheckedSnapshot] = []
     var deadlists: [CheckedDeadlist] = []
@@ -61,9 +62,14 @@ final class CheckRun {
         checkHierarchies()
         checkDeadEntries()
         claimLogs()
-        if !isCancelled { checkLeaks() }
+        checkLeaks()
         enter(.data)
         if options.verifiesData { verifyData() }
+        if !isCancelled {
+            position.bytesTotal = position.bytesDone
+            // It is too late to stop.
+            _ = progress?(position)
+        }
         return finish()
     }
 
@@ -81,6 +87,7 @@ final class CheckRun {
         report.isComplete =
             !isCancelled && options.verifiesData && arenas.arenas.allSatisfy(\.isMapKnown)
             && arenas.arenas.count == superblock.arenas.count
+            && !snapshotTreeFlags.contains(.incomplete)
             && snapshots.allSatisfy { !$0.flags.contains(.incomplete) }
         log.write(to: &report)
         return report

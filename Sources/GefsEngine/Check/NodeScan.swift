@@ -121,6 +121,11 @@ struct NodeScan {
         self.bytes(bytes.baseAddress.unsafelyUnwrapped + bytes.count)
     }
 
+    /// The whole block.
+    var block: UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(start: base, count: Geometry.blockBytes)
+    }
+
     /// The key of a record or child.
     @inline(__always)
     func key(_ index: Int) -> UnsafeRawBufferPointer {

@@ -27,15 +27,17 @@ final class WorkerThread: @unchecked Sendable {
         pthread_attr_init(&attributes)
         pthread_attr_setstacksize(&attributes, 8 << 20)
         let start = Unmanaged.passRetained(Start(body)).toOpaque()
-        let result = pthread_create(&thread, &attributes, { pointer in
-            #if canImport(Glibc)
-                let start = Unmanaged<Start>.fromOpaque(pointer!).takeRetainedValue()
-            #else
-                let start = Unmanaged<Start>.fromOpaque(pointer).takeRetainedValue()
-            #endif
-            start.body()
-            return nil
-        }, start)
+        let result = pthread_create(
+            &thread, &attributes,
+            { pointer in
+                #if canImport(Glibc)
+                    let start = Unmanaged<Start>.fromOpaque(pointer!).takeRetainedValue()
+                #else
+                    let start = Unmanaged<Start>.fromOpaque(pointer).takeRetainedValue()
+                #endif
+                start.body()
+                return nil
+            }, start)
         pthread_attr_destroy(&attributes)
         if result != 0 {
             // Without threads nothing can be kept; foreign data has no part in it.

@@ -10,6 +10,7 @@ extension Volume {
         let work = CommitWork(number: startCommit())
         let branches = freezeAll()
         for branch in branches { try flush(branch) }
+        lock.locked { requests.hasUncommitted = false }
         for branch in branches { try advance(branch, in: work) }
         try flushSnapshots(work)
         for address in arenas.planCompression() { retire(address, work) }
@@ -27,7 +28,6 @@ extension Volume {
         lock.locked {
             requests.started += 1
             requests.wantsCommit = false
-            requests.hasUncommitted = false
             return requests.started
         }
     }

@@ -61,6 +61,13 @@ extension Volume {
         }
     }
 
+    /// Like `sync`, and returns only when what the commit freed can be taken again.
+    func syncAndReclaim(evenIfClean: Bool = false) throws(FileError) {
+        try sync(evenIfClean: evenIfClean)
+        // A commit is acknowledged before its frees are done; this runs behind them.
+        try onFlushThread { _ in }
+    }
+
     /// Runs a function where nothing is being flushed or committed, and waits for it.
     func onFlushThread<Result>(
         _ body: @escaping (Volume) -> Result

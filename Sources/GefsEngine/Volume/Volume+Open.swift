@@ -48,10 +48,12 @@ extension Volume {
     private func repairCopies() throws(FileError) {
         let pair = SuperblockPair(reading: device)
         var writes = arenas.repairsAtOpen()
-        if case .success(superblock) = pair.primary {} else {
+        if case .success(superblock) = pair.primary {
+        } else {
             writes.append(encoded(superblock, at: BlockAddress(rawValue: 0)))
         }
-        if case .success(superblock) = pair.backup {} else {
+        if case .success(superblock) = pair.backup {
+        } else {
             writes.append(encoded(superblock, at: pair.backupAddress))
         }
         guard !writes.isEmpty else { return }
@@ -89,7 +91,9 @@ extension Volume {
             let record = records[label.generation]
         else { return false }
         let root = TreeRoot(pointer: record.root, height: Int(record.height))
-        guard let bytes = try lookup(Key.entry(parent: .max, name: [UInt8]()), in: root, mayBlock: true),
+        guard
+            let bytes = try lookup(
+                Key.entry(parent: .max, name: [UInt8]()), in: root, mayBlock: true),
             let entry = bytes.withUnsafeBytes({ try? DirectoryEntry(decoding: $0) })
         else { return false }
         for name in ["ctl", "status"] {

@@ -175,11 +175,11 @@ final class Volume: @unchecked Sendable {
             guard caller.mayBlock else { throw .wouldBlock }
         }
         // Twice: the first commit frees what was dropped before it, the second what it replaced.
-        try sync()
+        try syncAndReclaim()
         do throws(FileError) {
             return try body()
         } catch .volumeFull {
-            try sync(evenIfClean: true)
+            try syncAndReclaim(evenIfClean: true)
         }
         return try body()
     }

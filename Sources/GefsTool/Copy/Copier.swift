@@ -83,7 +83,8 @@ final class Copier<Source: CopySide, Target: CopySide> {
             ).reversed() {
                 pending.append(
                     Step(
-                        from: source.child(name, of: step.from), to: target.child(name, of: step.to),
+                        from: source.child(name, of: step.from),
+                        to: target.child(name, of: step.to),
                         item: child, isFilled: false))
             }
         }

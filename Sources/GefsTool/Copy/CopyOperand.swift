@@ -8,7 +8,8 @@ enum CopyOperand {
 
     init(_ text: String) {
         let bytes = ByteText.bytes(of: text)
-        let isPath = bytes.starts(with: "/".utf8) || bytes.starts(with: "./".utf8)
+        let isPath =
+            bytes.starts(with: "/".utf8) || bytes.starts(with: "./".utf8)
             || bytes.starts(with: "../".utf8)
         if !isPath, TargetPath.branchEnd(in: bytes) != nil {
             self = .image(TargetPath(text))

@@ -79,7 +79,8 @@ final class LocalSide: CopySide {
         let path = ByteText.string(place)
         let isStream = place == Self.standardStream
         let descriptor =
-            isStream ? STDIN_FILENO : LocalFile.withBytes(of: path) { open($0, O_RDONLY | O_CLOEXEC) }
+            isStream
+            ? STDIN_FILENO : LocalFile.withBytes(of: path) { open($0, O_RDONLY | O_CLOEXEC) }
         guard descriptor >= 0 else { throw LocalDescriptor.failure(path) }
         defer { if !isStream { close(descriptor) } }
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)

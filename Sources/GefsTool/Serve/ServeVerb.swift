@@ -56,7 +56,8 @@ struct ServeVerb: Verb {
     var maxConnections = 4096
 
     @Option(
-        help: ArgumentHelp("Seconds between commits while there are changes.", valueName: "seconds"))
+        help: ArgumentHelp("Seconds between commits while there are changes.", valueName: "seconds")
+    )
     var commitInterval = 5.0
 
     @Flag(help: "Serve one connection on standard input and output, and end with it.")

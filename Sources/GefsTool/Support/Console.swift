@@ -78,7 +78,8 @@ final class Console {
     }
 
     private var allowsColor: Bool {
-        output.isTerminal && (Environment["NO_COLOR"] ?? "").isEmpty && Environment["TERM"] != "dumb"
+        output.isTerminal && (Environment["NO_COLOR"] ?? "").isEmpty
+            && Environment["TERM"] != "dumb"
     }
 
     /// A line to standard error, at once.

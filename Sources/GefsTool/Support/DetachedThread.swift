@@ -22,7 +22,9 @@ enum DetachedThread {
             let result = pthread_create(
                 &thread, nil,
                 { context in
-                    if let context { Unmanaged<Work>.fromOpaque(context).takeRetainedValue().body() }
+                    if let context {
+                        Unmanaged<Work>.fromOpaque(context).takeRetainedValue().body()
+                    }
                     return nil
                 }, context.toOpaque())
             if result == 0 { pthread_detach(thread) }

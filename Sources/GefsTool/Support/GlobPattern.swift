@@ -64,7 +64,9 @@ struct GlobPattern {
     private func parseSet(at start: Int) -> ByteSet? {
         var set = ByteSet()
         var index = start + 1
-        if index < pattern.count, pattern[index] == UInt8(ascii: "^") || pattern[index] == UInt8(ascii: "!") {
+        if index < pattern.count,
+            pattern[index] == UInt8(ascii: "^") || pattern[index] == UInt8(ascii: "!")
+        {
             set.isNegated = true
             index += 1
         }

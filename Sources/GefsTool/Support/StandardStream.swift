@@ -37,6 +37,8 @@ final class StandardStream {
     func flush() throws {
         guard !buffer.isEmpty else { return }
         defer { buffer.removeAll(keepingCapacity: true) }
-        try buffer.withUnsafeBytes { try LocalDescriptor.writeAll(descriptor, $0, name: "standard output") }
+        try buffer.withUnsafeBytes {
+            try LocalDescriptor.writeAll(descriptor, $0, name: "standard output")
+        }
     }
 }

@@ -20,7 +20,8 @@ struct CatVerb: Verb {
               gefs cat disk.img adm:/users
             """)
 
-    @Argument(help: ArgumentHelp("The image, then the files.", valueName: "image> <target"),
+    @Argument(
+        help: ArgumentHelp("The image, then the files.", valueName: "image> <target"),
         completion: .file())
     var operands: [String] = []
 

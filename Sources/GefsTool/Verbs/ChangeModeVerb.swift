@@ -20,7 +20,8 @@ struct ChangeModeVerb: Verb {
     @Flag(name: [.customShort("R"), .long], help: "Change everything below directories, too.")
     var recursive = false
 
-    @Argument(help: ArgumentHelp("The image, the mode, the files.", valueName: "image> <mode> <target"),
+    @Argument(
+        help: ArgumentHelp("The image, the mode, the files.", valueName: "image> <mode> <target"),
         completion: .file())
     var operands: [String] = []
 

@@ -24,7 +24,8 @@ struct ControlVerb: Verb {
             """)
 
     @Argument(
-        help: ArgumentHelp("The image or its socket, then the command.", valueName: "image> <command"),
+        help: ArgumentHelp(
+            "The image or its socket, then the command.", valueName: "image> <command"),
         completion: .file())
     var operands: [String] = []
 
@@ -72,7 +73,8 @@ struct ControlVerb: Verb {
     private func socket(of image: String) throws -> String {
         switch LocalFile.kind(of: image) {
         case .socket: return image
-        case nil: throw CommandFailure(ByteText.shown(image), "no such image or socket", status: .noImage)
+        case nil:
+            throw CommandFailure(ByteText.shown(image), "no such image or socket", status: .noImage)
         default: break
         }
         guard let socket = ImageHolder.listening(image) else {

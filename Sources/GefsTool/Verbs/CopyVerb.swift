@@ -23,7 +23,9 @@ struct CopyVerb: Verb {
               tar cf - src | gefs cp disk.img - :/src.tar     from a pipe
             """)
 
-    @Flag(name: [.short, .customShort("R"), .long], help: "Copy directories with all that is in them.")
+    @Flag(
+        name: [.short, .customShort("R"), .long], help: "Copy directories with all that is in them."
+    )
     var recursive = false
 
     @Flag(name: [.customShort("n"), .long], help: "Leave files alone that exist.")
@@ -73,7 +75,8 @@ struct CopyVerb: Verb {
         case .local(let path):
             guard local.isEmpty else {
                 throw ValidationError(
-                    "Nothing here lies in the image: write ':/PATH' or 'BRANCH:/PATH' for what does.")
+                    "Nothing here lies in the image: write ':/PATH' or 'BRANCH:/PATH' for what does."
+                )
             }
             try ImageSession.with(image, for: .reading, options, console) { session in
                 try copy(ImageSide(session), remote, to: LocalSide(), path, console)

@@ -56,10 +56,12 @@ struct FindVerb: Verb {
     @Flag(name: .short, help: "Show mode, owner, group, size and time.")
     var long = false
 
-    @Flag(name: [.customShort("0"), .customLong("print0")], help: "End names with NUL, not newline.")
+    @Flag(
+        name: [.customShort("0"), .customLong("print0")], help: "End names with NUL, not newline.")
     var endsWithNull = false
 
-    @Argument(help: ArgumentHelp("The image, then where to search.", valueName: "image> <target"),
+    @Argument(
+        help: ArgumentHelp("The image, then where to search.", valueName: "image> <target"),
         completion: .file())
     var operands: [String] = []
 
@@ -139,7 +141,8 @@ struct FindVerb: Verb {
             return
         }
         if long {
-            try console.output.write(LongListing.cells(entry, console).joined(separator: "  ") + "  ")
+            try console.output.write(
+                LongListing.cells(entry, console).joined(separator: "  ") + "  ")
         }
         let name = endsWithNull ? target.bytes : console.name(target.bytes)
         try console.output.write(name + [endsWithNull ? 0 : UInt8(ascii: "\n")])

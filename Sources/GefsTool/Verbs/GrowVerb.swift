@@ -17,7 +17,9 @@ struct GrowVerb: Verb {
 
     @OptionGroup var image: ImageOperand
 
-    @Option(help: ArgumentHelp("New size of the file: 20G, or +5G for that much more.", valueName: "size"))
+    @Option(
+        help: ArgumentHelp(
+            "New size of the file: 20G, or +5G for that much more.", valueName: "size"))
     var size: String?
 
     @Flag(help: "Say what would be done, and do nothing.")

@@ -29,7 +29,8 @@ struct ListVerb: Verb {
     @Flag(name: [.customShort("R"), .long], help: "List directories below, too.")
     var recursive = false
 
-    @Flag(name: [.customShort("d"), .long], help: "Show directories themselves, not what is in them.")
+    @Flag(
+        name: [.customShort("d"), .long], help: "Show directories themselves, not what is in them.")
     var directory = false
 
     @Option(help: "Order: name, size (largest first), time (newest first), or none.")
@@ -38,7 +39,8 @@ struct ListVerb: Verb {
     @Flag(name: .shortAndLong, help: "Reverse the order.")
     var reverse = false
 
-    @Argument(help: ArgumentHelp("The image, then what to list.", valueName: "image> <target"),
+    @Argument(
+        help: ArgumentHelp("The image, then what to list.", valueName: "image> <target"),
         completion: .file())
     var operands: [String] = []
 
@@ -62,7 +64,9 @@ struct ListVerb: Verb {
                 }
             }
             if !files.isEmpty {
-                try show(files.map { Row(target: $0.0, entry: $0.1, shown: Array($0.0.shown.utf8)) }, console)
+                try show(
+                    files.map { Row(target: $0.0, entry: $0.1, shown: Array($0.0.shown.utf8)) },
+                    console)
                 isFirst = false
             }
             let hasHeadings = recursive || targets.count > 1
@@ -92,7 +96,9 @@ struct ListVerb: Verb {
             }
             isFirst = false
             var rows = try session.entries(of: next).map { entry in
-                Row(target: next.appending(entry.name), entry: entry, shown: console.name(entry.name))
+                Row(
+                    target: next.appending(entry.name), entry: entry,
+                    shown: console.name(entry.name))
             }
             order(&rows)
             try show(rows, console)

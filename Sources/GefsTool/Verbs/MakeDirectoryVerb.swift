@@ -19,7 +19,8 @@ struct MakeDirectoryVerb: Verb {
     @Option(name: .shortAndLong, help: "Permissions (default 0775); the parent's mode limits them.")
     var mode = "0775"
 
-    @Argument(help: ArgumentHelp("The image, then the directories.", valueName: "image> <target"),
+    @Argument(
+        help: ArgumentHelp("The image, then the directories.", valueName: "image> <target"),
         completion: .file())
     var operands: [String] = []
 

@@ -69,7 +69,8 @@ struct MoveVerb: Verb {
             }
             replaced = try setAside(target, session)
         }
-        if source.branchName == target.branchName, source.parent.elements == target.parent.elements {
+        if source.branchName == target.branchName, source.parent.elements == target.parent.elements
+        {
             try session.change(source, FileChange(name: target.name))
         } else {
             let side = ImageSide(session)

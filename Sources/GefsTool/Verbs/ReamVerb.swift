@@ -23,7 +23,8 @@ struct ReamVerb: Verb {
 
     @OptionGroup var image: ImageOperand
 
-    @Option(help: ArgumentHelp("Size of a new file: 512M, 10G, 1T (default 4G).", valueName: "size"))
+    @Option(
+        help: ArgumentHelp("Size of a new file: 512M, 10G, 1T (default 4G).", valueName: "size"))
     var size: String?
 
     @Option(
@@ -160,7 +161,8 @@ struct ReamVerb: Verb {
         switch error {
         case .device(let device): CommandFailure(ByteText.shown(image), device)
         case .deviceTooSmall:
-            CommandFailure(ByteText.shown(image), error.description, next: "say --size 129M or more")
+            CommandFailure(
+                ByteText.shown(image), error.description, next: "say --size 129M or more")
         case .badUserName:
             CommandFailure(
                 ByteText.shown(image), error.description, next: "say --user NAME", status: .usage)

@@ -15,7 +15,9 @@ struct RemoveVerb: Verb {
               gefs rm -r --dry-run disk.img /usr/glenda
             """)
 
-    @Flag(name: [.short, .customShort("R"), .long], help: "Remove directories with all that is in them.")
+    @Flag(
+        name: [.short, .customShort("R"), .long],
+        help: "Remove directories with all that is in them.")
     var recursive = false
 
     @Flag(name: .shortAndLong, help: "Do not ask; what does not exist is no error.")
@@ -23,7 +25,8 @@ struct RemoveVerb: Verb {
 
     @OptionGroup var confirmation: ConfirmationOptions
 
-    @Argument(help: ArgumentHelp("The image, then what to remove.", valueName: "image> <target"),
+    @Argument(
+        help: ArgumentHelp("The image, then what to remove.", valueName: "image> <target"),
         completion: .file())
     var operands: [String] = []
 
@@ -36,7 +39,8 @@ struct RemoveVerb: Verb {
         guard !rest.isEmpty else { throw ValidationError("Missing expected argument 'TARGET'.") }
         let targets = rest.map { TargetPath($0) }
         for target in targets where target.isRoot {
-            throw CommandFailure(target.shown, "the root of a branch cannot be removed", status: .usage)
+            throw CommandFailure(
+                target.shown, "the root of a branch cannot be removed", status: .usage)
         }
         let use: ImageSession.Use = confirmation.dryRun ? .reading : .writing
         try ImageSession.with(image, for: use, options, console) { session in

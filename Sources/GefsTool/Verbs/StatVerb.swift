@@ -11,7 +11,8 @@ struct StatVerb: Verb {
               gefs stat disk.img /lib/words old:/lib/words
             """)
 
-    @Argument(help: ArgumentHelp("The image, then the files.", valueName: "image> <target"),
+    @Argument(
+        help: ArgumentHelp("The image, then the files.", valueName: "image> <target"),
         completion: .file())
     var operands: [String] = []
 

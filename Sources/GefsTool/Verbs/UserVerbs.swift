@@ -76,7 +76,8 @@ struct UserShowVerb: Verb {
               gefs users show disk.img glenda
             """)
 
-    @Argument(help: ArgumentHelp("The image, then the user.", valueName: "image> <name"),
+    @Argument(
+        help: ArgumentHelp("The image, then the user.", valueName: "image> <name"),
         completion: .file())
     var operands: [String] = []
 
@@ -130,7 +131,8 @@ struct UserAddVerb: Verb {
     @Option(help: "A member; say it again for more.")
     var member: [String] = []
 
-    @Argument(help: ArgumentHelp("The image, then the user.", valueName: "image> <name"),
+    @Argument(
+        help: ArgumentHelp("The image, then the user.", valueName: "image> <name"),
         completion: .file())
     var operands: [String] = []
 
@@ -161,7 +163,8 @@ struct UserRemoveVerb: Verb {
               gefs users remove disk.img rob --yes
             """)
 
-    @Argument(help: ArgumentHelp("The image, then the user.", valueName: "image> <name"),
+    @Argument(
+        help: ArgumentHelp("The image, then the user.", valueName: "image> <name"),
         completion: .file())
     var operands: [String] = []
 
@@ -193,7 +196,8 @@ struct UserRenameVerb: Verb {
               gefs users rename disk.img rob ken
             """)
 
-    @Argument(help: ArgumentHelp("The image, both names.", valueName: "image> <name> <newname"),
+    @Argument(
+        help: ArgumentHelp("The image, both names.", valueName: "image> <name> <newname"),
         completion: .file())
     var operands: [String] = []
 
@@ -228,7 +232,8 @@ struct UserLeaderVerb: Verb {
               gefs users leader disk.img sys glenda
             """)
 
-    @Argument(help: ArgumentHelp("The image, the group, its leader.", valueName: "image> <group> <name"),
+    @Argument(
+        help: ArgumentHelp("The image, the group, its leader.", valueName: "image> <group> <name"),
         completion: .file())
     var operands: [String] = []
 
@@ -253,7 +258,8 @@ struct UserJoinVerb: Verb {
               gefs users join disk.img rob adm
             """)
 
-    @Argument(help: ArgumentHelp("The image, the user, the group.", valueName: "image> <name> <group"),
+    @Argument(
+        help: ArgumentHelp("The image, the user, the group.", valueName: "image> <name> <group"),
         completion: .file())
     var operands: [String] = []
 
@@ -280,7 +286,8 @@ struct UserLeaveVerb: Verb {
               gefs users leave disk.img rob adm
             """)
 
-    @Argument(help: ArgumentHelp("The image, the user, the group.", valueName: "image> <name> <group"),
+    @Argument(
+        help: ArgumentHelp("The image, the user, the group.", valueName: "image> <name> <group"),
         completion: .file())
     var operands: [String] = []
 

@@ -90,7 +90,8 @@ struct UsersFile {
 
     func line(of name: String) throws -> Line {
         guard let line = users.first(where: { $0.name == name }) else {
-            throw CommandFailure(ByteText.shown(name), "no such user", next: "gefs users list shows them")
+            throw CommandFailure(
+                ByteText.shown(name), "no such user", next: "gefs users list shows them")
         }
         return line
     }

@@ -56,6 +56,7 @@ final class TestVolume {
         return handle
     }
 
+    @discardableResult
     func with<R>(_ path: String, _ body: (FileHandle) throws -> R) throws -> R {
         let handle = try walk(path)
         defer { fileSystem.close(handle) }

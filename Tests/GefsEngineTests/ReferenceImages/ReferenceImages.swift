@@ -1,3 +1,5 @@
+import GefsEngine
+
 #if canImport(Glibc)
     import Glibc
 #else
@@ -84,6 +86,21 @@ enum ReferenceImages {
             text.baseAddress.map { String(cString: $0) } ?? ""
         }
     }
+
+    /// A file with these contents.
+    static func temporaryFile(holding image: MemoryImage) throws -> String {
+        let path = try temporaryPath()
+        let file = open(path, O_WRONLY)
+        guard file >= 0 else { throw ToolFailure(command: ["open", path], status: errno) }
+        defer { close(file) }
+        let bytes = image.bytes(at: 0, count: Int(image.byteCount))
+        guard write(file, bytes, bytes.count) == bytes.count else {
+            throw ToolFailure(command: ["write", path], status: errno)
+        }
+        return path
+    }
+
+    static func remove(_ path: String) { unlink(path) }
 
     private static func text(of path: String) throws -> String {
         let file = open(path, O_RDONLY)

@@ -1,0 +1,112 @@
+import GefsFormat
+import Testing
+
+@testable import GefsEngine
+
+@Suite
+struct FullDiskTests {
+    /// Writes files of `bytes` each until the volume is full; returns how many fitted.
+    private func fill(
+        _ volume: TestVolume, bytes: Int, prefix: String = "f"
+    ) throws -> Int {
+        let content = [UInt8](repeating: 7, count: bytes)
+        var count = 0
+        while true {
+            do {
+                try volume.makeFile("\(prefix)\(count)", content)
+            } catch FileError.volumeFull {
+                return count
+            }
+            count += 1
+        }
+    }
+
+    @Test
+    func `12.42 one full arena does not stop the others, and a full volume refuses new data`()
+        throws
+    {
+        let volume = try TestVolume()
+        let count = try fill(volume, bytes: 1 << 20)
+        // 128 MiB of device less reserves: all arenas were used, not only one of 16 MiB.
+        #expect(count > 100)
+        #expect(volume.fileSystem.failure == nil)
+        #expect(volume.fileSystem.space().available < 8 << 20)
+    }
+
+    @Test
+    func `12.16 a full volume deletes, truncates and syncs, and then takes data again`() throws {
+        let volume = try TestVolume()
+        let count = try fill(volume, bytes: 1 << 20)
+        try volume.sync()
+        try volume.change("f0") { $0.length = 10 }
+        for index in 1..<count { try volume.remove("f\(index)") }
+        try volume.sync()
+        #expect(volume.fileSystem.failure == nil)
+        let again = try fill(volume, bytes: 1 << 20, prefix: "g")
+        #expect(again > count - 12)
+        try volume.reopen()
+        let kept = try volume.read("f0")
+        #expect(kept == [UInt8](repeating: 7, count: 10))
+    }
+
+    @Test
+    func `a write that is refused leaves everything as it was`() throws {
+        let volume = try TestVolume()
+        let count = try fill(volume, bytes: 1 << 20)
+        try volume.sync()
+        let name = "f\(count)"
+        if (try? volume.status(name)) == nil { return }
+        let before = try volume.status(name)
+        #expect(throws: FileError.volumeFull) {
+            try volume.write(name, [UInt8](repeating: 1, count: 1 << 20), at: 0)
+        }
+        let after = try volume.status(name)
+        #expect(after.length == before.length)
+        #expect(after.qid.version == before.qid.version)
+    }
+
+    @Test
+    func `small files fill a volume to the end and all can be removed`() throws {
+        let volume = try TestVolume()
+        let count = try fill(volume, bytes: 100)
+        #expect(count > 5000)
+        try volume.sync()
+        // The last one was made, though its contents found no room.
+        for name in try volume.list("") { try volume.remove(name) }
+        try volume.sync()
+        #expect(volume.fileSystem.failure == nil)
+        let names = try volume.list("")
+        #expect(names.isEmpty)
+        try volume.fileSystem.close()
+        #expect(try VolumeCheck.leaks(volume) == 0)
+    }
+
+    @Test
+    func `overwriting a file goes on for longer than the volume has room`() throws {
+        let volume = try TestVolume()
+        let content = [UInt8](repeating: 3, count: 1 << 20)
+        try volume.makeFile("a", [UInt8](repeating: 0, count: 40 << 20))
+        for round in 0..<300 {
+            try volume.write("a", content, at: UInt64(round % 40) << 20)
+        }
+        #expect(volume.fileSystem.failure == nil)
+        try volume.fileSystem.close()
+        #expect(try VolumeCheck.leaks(volume) == 0)
+    }
+}
+
+/// What our own checker says of a closed volume.
+enum VolumeCheck {
+    /// Checks the volume's device; no errors are expected. Returns the blocks leaked.
+    static func leaks(_ volume: TestVolume) throws -> Int {
+        let image = volume.device.image(after: volume.device.events.count)
+        return try leaks(image)
+    }
+
+    static func leaks(_ image: MemoryImage) throws -> Int {
+        let report = Checker.check(MemoryDevice(image, isReadOnly: true))
+        let text = report.findings.filter { $0.severity != .note }.map { "\($0)" }
+        #expect(!report.isBroken, "\(text.prefix(5))")
+        return report.totals.leakedBlocks
+    }
+}
