@@ -34,6 +34,20 @@ import Testing
         #expect(Set(Self.all.map(\.kind)).count >= 50)
     }
 
+    @Test(arguments: [1, 20, 50])
+    func `a tree with a path for every bit pattern is walked once`(levels: Int) {
+        var plan = VolumePlan()
+        plan.arenaBlocks = 128
+        plan.repeatedLevels = levels
+        plan.snapshots[plan.place(5)].height = UInt32(2 + levels)
+        let volume = ForgedVolume(plan)
+        let report = CheckerTests.check(volume)
+        #expect(report.count(of: "node.range") > 0)
+        #expect(report.totals.verifiedBlocks == 15 + levels)
+        let dump = try? VolumeDump(MemoryDevice(volume.image))
+        #expect(dump?.tree(label: Array("main".utf8))?.nodes.count == 4 + levels)
+    }
+
     @Test func `random bytes in any block do not trap`() {
         let seed = storeTestSeed()
         var random = SplitMix(seed: seed)
