@@ -9,6 +9,15 @@ extension CommandFailure {
             self.init(what, block)
         case .device(let device):
             self.init(what, device)
+        case .store(let store):
+            self.init(what, store)
+        case .badRecord(let record, let root):
+            self.init(
+                what, "tree at block \(root): \(record)", next: Self.checkIt, status: .corrupt)
+        case .missingRoot(let root):
+            self.init(
+                what, "tree at block \(root) has no root directory", next: Self.checkIt,
+                status: .corrupt)
         case .badUsersFile(let line, let fault):
             self.init(
                 what, "users file, line \(line): \(fault.words)",
@@ -39,7 +48,22 @@ extension CommandFailure {
                 what, "not a gefs: \(block.reason)", next: "gefs ream makes a file system",
                 status: .noImage)
         } else {
-            self.init(what, "\(block)", next: "run gefs check on the image", status: .corrupt)
+            self.init(what, "\(block)", next: Self.checkIt, status: .corrupt)
+        }
+    }
+
+    private static let checkIt = "run gefs check on the image"
+
+    /// Arenas or their logs that cannot be used.
+    public init(_ what: String, _ error: StoreError) {
+        switch error {
+        case .device(let device), .superblock(.device(let device)): self.init(what, device)
+        case .corrupt(let block), .superblock(.corrupt(let block)): self.init(what, block)
+        case .superblock(.wouldBlock): self.init(what, "\(error)")
+        case .arenaUnusable, .arenaOutside, .logOutside, .logLoop, .logEntryOutside,
+            .logContradiction, .logBlockFree, .notInArena, .notAllocated, .usedByLog, .logFull,
+            .barrierNotNewer:
+            self.init(what, "\(error)", next: Self.checkIt, status: .corrupt)
         }
     }
 

@@ -100,10 +100,10 @@ final class BlockCache: Sendable {
     var statistics: Statistics {
         var sum = Statistics()
         for index in 0..<shards.count {
-            let part = shards.start[index]._withUnsafeGuaranteedRef {
-                $0.lock.lock()
-                defer { $0.lock.unlock() }
-                return $0.state.statistics
+            let part = shards.start[index]._withUnsafeGuaranteedRef { shard in
+                shard.lock.lock()
+                defer { shard.lock.unlock() }
+                return shard.state.statistics
             }
             sum.hits += part.hits
             sum.misses += part.misses

@@ -73,8 +73,8 @@ final class ImageSide: CopySide {
             place,
             FileChange(
                 mode: mode, modified: UInt32(clamping: item.modified),
-                owner: session.mayKeepOwners ? item.owner : nil,
-                group: session.mayKeepOwners ? item.group : nil))
+                owner: session.copiesWithin ? item.owner : nil,
+                group: session.copiesWithin ? item.group : nil))
     }
 
     func freeBytes(near place: TargetPath) throws -> UInt64? {
@@ -103,7 +103,7 @@ private final class ImageSink: CopySink {
     func finish(_ item: CopyItem) throws {
         var change = FileChange(mode: item.mode, modified: UInt32(clamping: item.modified))
         if item.size > end { change.size = item.size }
-        if session.mayKeepOwners {
+        if session.copiesWithin {
             change.owner = item.owner
             change.group = item.group
         }

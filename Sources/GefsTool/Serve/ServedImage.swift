@@ -1,3 +1,4 @@
+import Dispatch
 import GefsControl
 import GefsEngine
 import GefsServer
@@ -104,8 +105,13 @@ final class ServedImage {
                 permissive: server?.isPermissive ?? false)
         }
 
+        /// How long the one who asked is given to read the answer.
+        private static let grace: DispatchTimeInterval = .milliseconds(100)
+
         func halt() {
-            stop.request()
+            DispatchQueue.global().asyncAfter(deadline: .now() + Self.grace) { [stop] in
+                stop.request()
+            }
         }
     }
 }

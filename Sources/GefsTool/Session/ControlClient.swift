@@ -37,7 +37,7 @@ enum ControlClient {
             try file.open(OpenFlags.readWrite)
             let request = (try? ReportLine.encode(ControlRequest(words))) ?? []
             try file.write(request + [UInt8(ascii: "\n")], at: 0)
-            answer = try file.readAll()
+            answer = try read(file, isHalt: words == ["halt"])
         } catch {
             let refusal = RemoteRefusal(error)
             if case .unknownTree = refusal.kind {
@@ -48,6 +48,20 @@ enum ControlClient {
             throw refusal.failure(about: words.joined(separator: " "))
         }
         return try report(answer, reply)
+    }
+
+    /// Reads the answer. A server that was halted may be gone before its answer is read; that the
+    /// command was taken says that it is carried out.
+    private static func read(_ file: RemoteFile, isHalt: Bool) throws(ClientError) -> [UInt8] {
+        do throws(ClientError) {
+            return try file.readAll()
+        } catch {
+            guard isHalt, case .connectionClosed = error,
+                let halt = try? ReportLine.encode(HaltReport(image: "", process: 0)),
+                let end = try? ReportLine.encode(EndReport(status: .done))
+            else { throw error }
+            return halt + [UInt8(ascii: "\n")] + end
+        }
     }
 
     private static func report(

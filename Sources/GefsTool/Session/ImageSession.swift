@@ -8,8 +8,9 @@ import GefsEngine
 final class ImageSession {
     typealias Use = ImageHolder.Use
 
-    /// Copies keep owners and groups, which takes the rights of group adm.
-    var mayKeepOwners = false
+    /// Both sides of a copy lie in the image: owners and groups are kept, which takes the rights of
+    /// group adm, and reads do not run ahead of the writes that share their connection.
+    var copiesWithin = false
 
     private let image: String
     private let link: SessionLink
@@ -173,7 +174,7 @@ final class ImageSession {
         defer { file.close() }
         guard !file.isDirectory else { throw CommandFailure(target.shown, "is a directory") }
         try file.open(OpenMode(.read))
-        try file.readAll(body)
+        try file.readAll(runsAhead: !copiesWithin, body)
     }
 
     /// Calls `body` for a file, and for all that is below it, directories before their contents

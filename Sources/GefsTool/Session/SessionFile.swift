@@ -63,23 +63,43 @@ final class SessionFile {
     }
 
     /// Hands out the contents in order.
-    func readAll(_ body: (UInt64, UnsafeRawBufferPointer) throws -> Void) throws {
+    ///
+    /// - Parameter runsAhead: several reads may be under way. Not where `body` uses the same
+    ///   connection: their replies would be in its way.
+    func readAll(
+        runsAhead: Bool, _ body: (UInt64, UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        guard runsAhead else { return try readStepwise(body) }
         var offset: UInt64 = 0
         var failure: (any Error)?
-        try asking { () throws(ClientError) in
+        do throws(ClientError) {
             _ = try file.read(from: 0, count: .max) { piece throws(ClientError) in
-                guard failure == nil else { return }
                 do {
                     try piece.withUnsafeBytes { try body(offset, $0) }
                 } catch {
                     failure = error
-                    // Any error of this kind ends the transfer; the one kept is thrown instead.
+                    // Any error ends the transfer; the one that was kept is thrown instead.
                     throw .fileClosed
                 }
                 offset += UInt64(piece.count)
             }
+        } catch {
+            throw failure ?? RemoteRefusal(error).failure(about: target.shown)
         }
-        if let failure { throw failure }
+    }
+
+    private func readStepwise(
+        _ body: (UInt64, UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        var offset: UInt64 = 0
+        while true {
+            let piece = try asking { () throws(ClientError) in
+                try file.readOnce(at: offset, count: .max)
+            }
+            if piece.isEmpty { return }
+            try piece.withUnsafeBytes { try body(offset, $0) }
+            offset += UInt64(piece.count)
+        }
     }
 
     func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws {

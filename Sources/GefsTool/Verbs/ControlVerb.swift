@@ -46,16 +46,16 @@ struct ControlVerb: Verb {
             }
             try printer.show(type, line)
         }
-        if let halted { waitForEnd(of: halted) }
+        if let halted { waitForEnd(of: halted.image.isEmpty ? name(of: image) : halted.image) }
         if status != .done { throw status }
     }
 
     /// Waits until the server has closed the image, so that it can be opened when we return.
-    private func waitForEnd(of report: HaltReport) {
+    private func waitForEnd(of image: String) {
         let deadline = ContinuousClock.now + .seconds(120)
         while ContinuousClock.now < deadline, !Interruption.isPending {
             do throws(DeviceError) {
-                try FileDevice(path: report.image, access: .readOnly).close()
+                try FileDevice(path: image, access: .readOnly).close()
                 return
             } catch {
                 // Busy is what we wait out; anything else says nothing about the server.
@@ -63,6 +63,11 @@ struct ControlVerb: Verb {
             }
             usleep(10_000)
         }
+    }
+
+    /// The image whose socket was named.
+    private func name(of operand: String) -> String {
+        operand.hasSuffix(".sock") ? String(operand.dropLast(5)) : operand
     }
 
     private func socket(of image: String) throws -> String {

@@ -67,7 +67,7 @@ struct CopyVerb: Verb {
                 if remote.isEmpty {
                     try copy(LocalSide(), local, to: side, target, console)
                 } else {
-                    session.mayKeepOwners = true
+                    session.copiesWithin = true
                     try refuseCycles(remote, target)
                     try copy(side, remote, to: side, target, console)
                 }

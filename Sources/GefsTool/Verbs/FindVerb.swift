@@ -33,6 +33,7 @@ struct FindVerb: Verb {
     var kind: Kind?
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             "Its size is at least +SIZE, at most -SIZE, or SIZE.", valueName: "size"))
     var size: String?

@@ -38,7 +38,7 @@ struct MoveVerb: Verb {
         let destination = TargetPath(last)
         let sources = rest.dropLast().map { TargetPath($0) }
         try ImageSession.with(image, for: .writing, options, console) { session in
-            session.mayKeepOwners = true
+            session.copiesWithin = true
             let isDirectory = try session.statusIfAny(of: destination)?.isDirectory ?? false
             if sources.count > 1 || destination.requiresDirectory, !isDirectory {
                 throw CommandFailure(destination.shown, "is no directory")
