@@ -27,6 +27,9 @@ public final class ControlService: Sendable {
     /// The commands, for `help`.
     public static let commands: [HelpReport.Command] = [
         .init(usage: "check [--strict]", effect: "verify the last commit; the server goes on"),
+        .init(
+            usage: "debug superblock|arena|log|block|tree ...",
+            effect: "show structures of the disk"),
         .init(usage: "df", effect: "show how full the arenas are"),
         .init(usage: "halt", effect: "finish, commit, close and end the server"),
         .init(usage: "help", effect: "list the commands"),
@@ -45,6 +48,7 @@ public final class ControlService: Sendable {
         let arguments = Array(words.dropFirst())
         switch words.first {
         case "check": return try check(arguments, reply)
+        case "debug": try debug(arguments, reply)
         case "df": try reply(DiskSpaceReport(fileSystem.space()))
         case "halt": try halt(reply)
         case "help": try reply(HelpReport(commands: Self.commands))
@@ -65,7 +69,7 @@ public final class ControlService: Sendable {
         return .done
     }
 
-    private func failing<R>(_ body: () throws(FileError) -> R) throws(CommandFailure) -> R {
+    func failing<R>(_ body: () throws(FileError) -> R) throws(CommandFailure) -> R {
         do throws(FileError) {
             return try body()
         } catch {

@@ -36,10 +36,15 @@ struct ReportType: Decodable {
 public enum ReportLine {
     /// The report as one line, without the line's end.
     public static func encode(_ report: some Report) throws -> [UInt8] {
+        try encode(object: TypedReport(report: report))
+    }
+
+    /// An object that has its type in itself as one line, without the line's end.
+    static func encode(object: some Encodable) throws -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         encoder.dateEncodingStrategy = .iso8601
-        return [UInt8](try encoder.encode(TypedReport(report: report)))
+        return [UInt8](try encoder.encode(object))
     }
 
     /// The type that a line says it has.

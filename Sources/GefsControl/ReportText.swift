@@ -28,6 +28,7 @@ public struct ReportText: Sendable {
             return ["permissive: \(report.before ? 1 : 0) → \(report.after ? 1 : 0)"]
         case MessageReport.type: return [try decode(MessageReport.self).text]
         case HaltReport.type: return ["gefs: ending..."]
+        case DumpReport.type: return [try decode(DumpReport.self).text]
         case EndReport.type: return []
         case CommandFailure.type: return [try decode(CommandFailure.self).description]
         case HelpReport.type:

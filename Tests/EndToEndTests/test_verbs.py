@@ -300,7 +300,12 @@ class Administration(harness.TemporaryFolder):
         for what in ("superblock", "arena", "log"):
             harness.run("debug", what, image)
             harness.run_json("debug", what, image)
-        self.assertIn("users", harness.run_text("debug", "tree", image, "adm"))
+        self.assertIn("leaf", harness.run_text("debug", "tree", image, "adm"))
+        tree, = harness.run_json("debug", "tree", image)
+        root = tree["nodes"][0]["address"]
+        self.assertIn("label \"main\"", harness.run_text("debug", "block", image, root))
+        self.assertEqual(harness.run_json("debug", "block", image, root)[0]["type"], "leaf")
+        harness.run("debug", "tree", image, "absent", status=1)
         harness.run("debug", "block", image, "0")
         harness.run("debug", "block", image, "0x4000")
         harness.run("debug", "block", image, "17", status=2)

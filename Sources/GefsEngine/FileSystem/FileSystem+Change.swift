@@ -174,7 +174,10 @@ extension Branch {
                 node.entry.length = Int64(bitPattern: length)
             }
         }
+        let modificationTime = node.entry.modificationTime
         stamp(node, as: caller)
+        // Names, modes and owners are no contents: their change leaves the time of the file alone.
+        if changes.length == nil { node.entry.modificationTime = modificationTime }
         if let mode = changes.mode {
             node.entry.mode = mode
             node.entry.qidType = UInt8(truncatingIfNeeded: mode >> 24)

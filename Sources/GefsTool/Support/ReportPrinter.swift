@@ -13,12 +13,16 @@ struct ReportPrinter {
     /// Prints a report of this type, given as its line of JSON.
     func show(_ type: String, _ line: [UInt8]) throws {
         if console.isJSON {
-            try console.output.write(line + [UInt8(ascii: "\n")])
+            // A dump has its own JSON inside.
+            let object =
+                type == DumpReport.type
+                ? Array(try ReportLine.decode(DumpReport.self, from: line).json.utf8) : line
+            try console.output.write(object + [UInt8(ascii: "\n")])
             return
         }
         for text in try format.lines(type, line) {
             let isImportant = type == FindingReport.type && text.hasPrefix("error")
-            let shown = ByteText.shown(text)
+            let shown = ByteText.shownLines(text)
             try console.line(isImportant ? console.emphasized(shown) : shown)
         }
     }
