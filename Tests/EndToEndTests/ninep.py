@@ -65,8 +65,9 @@ class Connection:
         kind, *rest = address.split("!")
         if kind == "unix":
             self.socket = socket.socket(socket.AF_UNIX)
-            self.socket.settimeout(timeout)
+            # Blocking: a queue of connections that is full for a moment is no failure.
             self.socket.connect("!".join(rest))
+            self.socket.settimeout(timeout)
         else:
             self.socket = socket.create_connection((rest[0], int(rest[1])), timeout)
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -22,7 +22,7 @@ class ReferenceImages(harness.TemporaryFolder):
                 labels = [entry.name for entry in client.attach("adm", "dump").readdir()]
                 self.assertEqual(sorted(labels), sorted(wanted))
                 for label, tree in wanted.items():
-                    self.compare(label, tree, p9.manifest(client.attach("adm", label)))
+                    self.compare(label, tree, p9.manifest(client.attach("adm", "%" + label)))
                 client.close()
                 self.assertEqual(server.stop(), 0, server.output())
                 self.assertTrue(image.read_bytes() == before, "a read-only server changed the image")
