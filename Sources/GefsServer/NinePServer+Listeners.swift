@@ -45,6 +45,7 @@ extension NinePServer {
         do {
             let channel = try bootstrap(listener)
                 .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+                .serverChannelOption(.backlog, value: UnixSocketFile.backlog)
                 .bind(host: host, port: port).wait()
             let bound = channel.localAddress?.port ?? port
             add(channel, at: .tcp(host: host, port: bound))
