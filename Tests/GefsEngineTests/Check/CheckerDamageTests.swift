@@ -20,7 +20,10 @@ import Testing
             #expect(found.contains { $0.address == address }, "\(address) in \(report.findings)")
         }
         for finding in report.findings { #expect(!finding.description.isEmpty) }
-        guard damage.isSeenByOracle, let isBroken = try oracleCallsBroken(volume) else { return }
+        // The oracle takes a while to start, a hundred times over.
+        guard ReferenceImages.isThorough, damage.isSeenByOracle,
+            let isBroken = try oracleCallsBroken(volume)
+        else { return }
         #expect(report.isBroken == isBroken, "\(report.findings)")
     }
 
