@@ -48,8 +48,11 @@ let package = Package(
         .testTarget(
             name: "GefsFormatTests", dependencies: ["GefsFormat"], swiftSettings: strict),
         .testTarget(name: "NinePTests", dependencies: ["NineP"], swiftSettings: strict),
+        .target(
+            name: "GefsExample", dependencies: ["GefsEngine"], path: "Examples/GefsExample",
+            swiftSettings: strict),
         .testTarget(
-            name: "GefsEngineTests", dependencies: ["GefsFormat", "GefsEngine"],
+            name: "GefsEngineTests", dependencies: ["GefsFormat", "GefsEngine", "GefsExample"],
             swiftSettings: strict),
         .testTarget(
             name: "GefsServerTests",

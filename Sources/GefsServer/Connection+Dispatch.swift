@@ -67,6 +67,9 @@ extension Connection {
                 if taken.isIdle { return fail(.fidInUse, frame.tag, origin) }
                 return wait(for: taken, .exclusive, request, frame, origin)
             }
+            guard fids.count < environment.fidsMax else {
+                return fail(.tooManyFids, frame.tag, origin)
+            }
             newFid = message.newFid
         }
         let endsFid = request.endsFid
@@ -118,6 +121,9 @@ extension Connection {
     private func attach(_ message: Tattach, _ frame: Frame, _ origin: Origin) {
         if let taken = fids[message.fid], !taken.isIdle {
             return wait(for: taken, .exclusive, .attach(message), frame, origin)
+        }
+        guard fids.count < environment.fidsMax || fids[message.fid] != nil else {
+            return fail(.tooManyFids, frame.tag, origin)
         }
         let job = job(frame, nil, mayBlock: false)
         makeRoom(ByteBuffer.smallReplyBytesMax)

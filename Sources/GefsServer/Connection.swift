@@ -28,6 +28,7 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
         var messageBytesMax: Int
         var outstandingRequestsMax: Int
         var outstandingBytesMax: Int
+        var fidsMax: Int
         var logger: Logger
         var ended: @Sendable (Connection) -> Void
     }

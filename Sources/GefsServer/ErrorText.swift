@@ -12,6 +12,7 @@ enum ErrorText {
         case .unknownFid: "unknown fid"
         case .fidInUse: "fid in use"
         case .tagInUse: "tag in use"
+        case .tooManyFids: "out of memory"
         case .fidIsOpen, .notOpenForWriting: "resource in use"
         case .unknownMessage: unknownMessage
         case .unparsableStat: "invalid directory"

@@ -7,6 +7,8 @@ enum RequestError: Error, Hashable {
     case unknownFid
     case fidInUse
     case tagInUse
+    /// A walk or attach beyond what one connection may have.
+    case tooManyFids
     /// A walk from a fid that is open.
     case fidIsOpen
     /// A write to a fid that is open for reading only.

@@ -34,6 +34,8 @@ public struct ServerConfiguration: Sendable {
     public var outstandingRequestsMax = 128
     /// Bytes that the frames and expected replies of those may take.
     public var outstandingBytesMax = 16 << 20
+    /// Fids of one connection.
+    public var fidsMax = 1 << 18
     /// Threads that wait for the device; nil chooses by the number of cores.
     public var workerThreads: Int?
     /// Event loops; nil means one per core.

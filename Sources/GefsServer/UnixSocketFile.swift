@@ -63,7 +63,8 @@ struct UnixSocketFile: Sendable {
         }
     }
 
-    private static let backlog: Int32 = 128
+    /// Connections that may wait to be accepted; the system may allow fewer.
+    static let backlog: Int32 = 1024
 
     /// Takes the socket's file away, unless it is somebody else's by now.
     func remove() {

@@ -184,6 +184,16 @@ import Testing
         #expect(try second.exchange(Wire.stat(0)).type == MessageType.rStat.rawValue)
     }
 
+    @Test func `a connection has only so many fids`() throws {
+        let test = try TestServer { $0.fidsMax = 10 }
+        let wire = try test.wire()
+        for fid: UInt32 in 1..<10 { #expect(try !wire.exchange(Wire.walk(0, fid, [])).isError) }
+        #expect(try wire.exchange(Wire.walk(0, 10, [])).errorText == "out of memory")
+        #expect(throws: WireFailure.self) { try wire.attach(fid: 10, user: "glenda") }
+        #expect(try !wire.exchange(Wire.clunk(5)).isError)
+        #expect(try !wire.exchange(Wire.walk(0, 10, [])).isError)
+    }
+
     @Test func `stop answers what is under way and closes everything`() throws {
         let test = try TestServer()
         let wire = try test.wire()

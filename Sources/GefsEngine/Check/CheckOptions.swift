@@ -6,6 +6,8 @@ public struct CheckOptions: Hashable, Sendable {
     /// How many findings of one kind the report lists; all are counted.
     public var findingsPerKindMax = 20
 
+    /// Whether the report lists where leaked blocks lie.
+    public var listsLeaks = false
     /// Whether the files of a snapshot are compared with those of a related one, instead of being
     /// read wholly. The result is the same.
     var comparesRelatives = true

@@ -44,6 +44,9 @@ public struct CheckReport: Hashable, Sendable {
     public internal(set) var counts: [KindCount] = []
     /// What the disk holds and what was verified.
     public internal(set) var totals = Totals()
+    /// Where leaked blocks lie, in bytes of the device, lowest first; only if they were asked for.
+    /// They are leaked for sure only if nothing is broken and the check is complete.
+    public internal(set) var leakedRanges: [Range<UInt64>] = []
     /// Whether the check came to its end: it was not cancelled, and nothing kept it from looking
     /// at the rest.
     public internal(set) var isComplete = false

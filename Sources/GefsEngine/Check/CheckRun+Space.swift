@@ -34,16 +34,29 @@ extension CheckRun {
                 if !free[block] {
                     report.totals.allocatedBlocks += runEnd - block
                     for block in block..<runEnd
-                    where owners[block].role == .none && !dead[block] {
-                        report.totals.leakedBlocks += 1
-                    }
+                    where owners[block].role == .none && !dead[block] { noteLeak(block) }
                 }
                 block = runEnd
             }
         }
-        if snapshotTreeFlags.contains(.incomplete) { report.totals.leakedBlocks = 0 }
+        if snapshotTreeFlags.contains(.incomplete) {
+            report.totals.leakedBlocks = 0
+            report.leakedRanges = []
+        }
         if report.totals.leakedBlocks > 0 {
             log.add(.space(.leaked(blockCount: report.totals.leakedBlocks)))
+        }
+    }
+
+    private func noteLeak(_ block: Int) {
+        report.totals.leakedBlocks += 1
+        guard options.listsLeaks else { return }
+        let start = UInt64(block) * UInt64(Geometry.blockBytes)
+        let end = start + UInt64(Geometry.blockBytes)
+        if let last = report.leakedRanges.last, last.upperBound == start {
+            report.leakedRanges[report.leakedRanges.count - 1] = last.lowerBound..<end
+        } else {
+            report.leakedRanges.append(start..<end)
         }
     }
 }

@@ -6,8 +6,9 @@ import GefsFormat
 /// them; the files of a snapshot are compared with those of a related one and only differences
 /// are looked at; file data is read in address order by two threads.
 ///
-/// Memory: 24 bytes for each block in use, about 130 bytes for each file, 100 bytes for each
-/// tree node, 8 bytes for each entry of a deadlist, and 16 bytes for each pointer to such a block.
+/// Memory: 24 bytes for each block in use, 100 to 220 bytes for each file of the largest tree,
+/// some 150 bytes for each tree node, 8 bytes for each entry of a deadlist, and 16 bytes for each
+/// pointer to such a block. A million files in 4 million blocks with 100 snapshots take 350 MiB.
 public enum Checker {
     /// Asked now and then on the calling thread whether to go on.
     public typealias ProgressHandler = (CheckProgress) -> Bool

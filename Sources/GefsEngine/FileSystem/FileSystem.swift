@@ -118,7 +118,7 @@ public final class FileSystem: @unchecked Sendable {
         lock.locked { table = parsed }
     }
 
-    private func readAll(
+    func readAll(
         _ handle: FileHandle, into bytes: inout [UInt8], as caller: Caller
     ) throws(FileError) -> Int {
         let result = bytes.withUnsafeMutableBytes { (buffer) -> Result<Int, FileError> in

@@ -1,5 +1,4 @@
 import GefsFormat
-import Synchronization
 
 /// What a cached block was verified as.
 ///
@@ -35,11 +34,13 @@ final class BlockCache: Sendable {
         let count: Int
     }
 
-    private final class Shard: Sendable {
-        let state: Mutex<CacheShard>
+    private final class Shard: @unchecked Sendable {
+        /// Guards `state`.
+        let lock = Lock()
+        var state: CacheShard
 
         init(capacity: Int) {
-            state = Mutex(CacheShard(capacity: capacity))
+            state = CacheShard(capacity: capacity)
         }
     }
 
@@ -99,8 +100,10 @@ final class BlockCache: Sendable {
     var statistics: Statistics {
         var sum = Statistics()
         for index in 0..<shards.count {
-            let part = shards.start[index]._withUnsafeGuaranteedRef {
-                $0.state.withLock { $0.statistics }
+            let part = shards.start[index]._withUnsafeGuaranteedRef { shard in
+                shard.lock.lock()
+                defer { shard.lock.unlock() }
+                return shard.state.statistics
             }
             sum.hits += part.hits
             sum.misses += part.misses
@@ -117,7 +120,9 @@ final class BlockCache: Sendable {
         // A shift by 64 is 0 in Swift, which is right for a single shard.
         let index = Int(truncatingIfNeeded: mixed >> shardShift)
         return shards.start[index]._withUnsafeGuaranteedRef { shard in
-            shard.state.withLock { body(&$0) }
+            shard.lock.lock()
+            defer { shard.lock.unlock() }
+            return body(&shard.state)
         }
     }
 }

@@ -84,6 +84,18 @@ import Testing
         #expect(report.totals.leakedBlocks == 3)
     }
 
+    @Test func `leaked blocks are listed as ranges`() {
+        var plan = VolumePlan()
+        plan.leakedCount = 3
+        let volume = ForgedVolume(plan)
+        var options = CheckOptions()
+        #expect(Checker.check(MemoryDevice(volume.image), options: options).leakedRanges == [])
+        options.listsLeaks = true
+        let report = Checker.check(MemoryDevice(volume.image), options: options)
+        let start = volume.address("leak0").rawValue
+        #expect(report.leakedRanges == [start..<start + 3 * VolumePlan.blockBytes])
+    }
+
     // MARK: devices that fail
 
     @Test(arguments: ["leaf1", "root", "oldRoot", "snapshotRoot", "data a1", "deadlist (5, 3)"])

@@ -236,7 +236,12 @@ struct ForgedVolume {
         let oldFirst = leaf("oldLeaf", birth: 3, records(a0Old) + plan.oldLeaf)
         let oldRoot = pivot("oldRoot", birth: 3, [oldFirst, second, third], [])
         let first = leaf("leaf0", birth: 5, records(a0) + plan.leaves[0])
-        let root = pivot("root", birth: 5, [first, second, third], plan.messages)
+        var root = pivot("root", birth: 5, [first, second, third], plan.messages)
+        for level in 0..<plan.repeatedLevels {
+            let low = Child(key: Key(bytes: [0]), pointer: root, fill: 1)
+            let high = Child(key: .up(.max), pointer: root, fill: 1)
+            root = pivot("level \(level)", birth: 5, [low, high], [])
+        }
         let empty = leaf("emptyLeaf", birth: 0, plan.emptyLeaf)
         let admin = leaf("adminLeaf", birth: 0, plan.adminLeaf)
         return [0: empty.pointer, 1: admin.pointer, 3: oldRoot, 5: root]

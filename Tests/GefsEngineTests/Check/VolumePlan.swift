@@ -31,6 +31,8 @@ struct VolumePlan {
     var labels: [Record]
     /// Snapshot records without their roots.
     var snapshots: [SnapshotRecord]
+    /// Levels put on top of generation 5, each a pivot with two pointers to the same child.
+    var repeatedLevels = 0
     /// What is done to each block before it is hashed, by its name.
     var tamper: [String: (UnsafeMutableRawPointer) -> Void] = [:]
     /// Deadlists besides (5, 3), and what is on them: names of blocks, or numbers as addresses.

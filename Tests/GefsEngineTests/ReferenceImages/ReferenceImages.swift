@@ -21,6 +21,9 @@ enum ReferenceImages {
         return nil
     }()
 
+    /// Whether tests take the time to ask the oracle about every small volume: `$GEFS_THOROUGH`.
+    static let isThorough = environment("GEFS_THOROUGH") != nil
+
     /// What a test that is skipped says.
     static let absence = "no folder shared/images above \(#filePath), and none in $GEFS_SHARED"
 
