@@ -49,7 +49,7 @@ bench: build ## measure speed
 
 install: build ## install the program and its completions below PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin
-	install -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/gefs
+	install -s -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/gefs
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	$(BIN) completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/gefs
 	install -d $(DESTDIR)$(PREFIX)/share/zsh/site-functions
