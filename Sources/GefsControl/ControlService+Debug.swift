@@ -97,7 +97,8 @@ public struct DiskDump {
         let address = BlockAddress(rawValue: try number(text))
         guard address.isAligned, address.rawValue < device.byteCount else {
             throw CommandFailure(
-                text, "no block begins there: addresses are multiples of 16384, below "
+                text,
+                "no block begins there: addresses are multiples of 16384, below "
                     + "\(device.byteCount)", status: .usage)
         }
         do throws(DeviceError) {
@@ -127,7 +128,8 @@ public struct DiskDump {
     /// A number, in decimal or with 0x in front.
     private func number(_ text: String) throws -> UInt64 {
         let isHexadecimal = text.hasPrefix("0x")
-        let value = UInt64(isHexadecimal ? String(text.dropFirst(2)) : text, radix: isHexadecimal ? 16 : 10)
+        let value = UInt64(
+            isHexadecimal ? String(text.dropFirst(2)) : text, radix: isHexadecimal ? 16 : 10)
         guard let value else { throw CommandFailure(text, "is no number", status: .usage) }
         return value
     }

@@ -54,7 +54,8 @@ struct DebugArenaVerb: Verb {
         commandName: "arena", abstract: "Show an arena, or all of them.",
         usage: "gefs debug arena IMAGE [N]")
 
-    @Argument(help: ArgumentHelp("The image, then the arena.", valueName: "image> <n"),
+    @Argument(
+        help: ArgumentHelp("The image, then the arena.", valueName: "image> <n"),
         completion: .file())
     var operands: [String] = []
 
@@ -74,7 +75,8 @@ struct DebugLogVerb: Verb {
         commandName: "log", abstract: "Show the allocation log of an arena, or of all.",
         usage: "gefs debug log IMAGE [N]")
 
-    @Argument(help: ArgumentHelp("The image, then the arena.", valueName: "image> <n"),
+    @Argument(
+        help: ArgumentHelp("The image, then the arena.", valueName: "image> <n"),
         completion: .file())
     var operands: [String] = []
 
@@ -100,7 +102,8 @@ struct DebugBlockVerb: Verb {
               gefs debug block disk.img 0x7f4000
             """)
 
-    @Argument(help: ArgumentHelp("The image, then the address.", valueName: "image> <address"),
+    @Argument(
+        help: ArgumentHelp("The image, then the address.", valueName: "image> <address"),
         completion: .file())
     var operands: [String] = []
 
