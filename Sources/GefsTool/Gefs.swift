@@ -1,7 +1,7 @@
 import ArgumentParser
 
 /// The tool's root command.
-struct Gefs: ParsableCommand {
+struct Gefs: VerbGroup {
     static let configuration = CommandConfiguration(
         commandName: "gefs",
         abstract: "The good enough file system: crash-safe, checksummed, with snapshots.",

@@ -27,6 +27,20 @@ extension Verb {
     }
 }
 
+/// A command that is nothing without one of its subcommands.
+protocol VerbGroup: ParsableCommand {}
+
+extension VerbGroup {
+    mutating func run() throws {
+        throw MissingSubcommand(group: Self.self)
+    }
+}
+
+/// Which group was named without saying what of it.
+struct MissingSubcommand: Error {
+    var group: any ParsableCommand.Type
+}
+
 /// Where the process begins and ends.
 @main
 enum Tool {
@@ -45,8 +59,11 @@ enum Tool {
             exit(ExitStatus.failed.rawValue)
         } catch let status as ExitStatus {
             exit(status.rawValue)
+        } catch let missing as MissingSubcommand {
+            Console.complain(Gefs.helpMessage(for: missing.group))
+            exit(ExitStatus.usage.rawValue)
         } catch {
-            exit(endOfParsing(error, of: parsed, arguments).rawValue)
+            exit(UsageText.end(error, of: parsed, arguments).rawValue)
         }
     }
 
@@ -60,36 +77,12 @@ enum Tool {
         }
     }
 
-    private static func report(_ failure: CommandFailure, asJSON: Bool) {
+    /// Tells a failure on standard error.
+    static func report(_ failure: CommandFailure, asJSON: Bool) {
         if asJSON, let line = try? ReportLine.encode(failure) {
             Console.complain(String(decoding: line, as: UTF8.self))
         } else {
             Console.complain(failure.description)
-        }
-    }
-
-    /// Help and version go to standard output; anything else is a mistake in the arguments.
-    private static func endOfParsing(
-        _ error: any Error, of command: any ParsableCommand.Type, _ arguments: [String]
-    ) -> ExitStatus {
-        let text = command.fullMessage(for: error)
-        switch Gefs.exitCode(for: error) {
-        case .success:
-            print(text)
-            return .done
-        case .validationFailure:
-            if arguments.contains("--json") {
-                report(
-                    CommandFailure("usage", Gefs.message(for: error), status: .usage), asJSON: true)
-                return .usage
-            }
-            let prefix = "Error: "
-            let shown = text.hasPrefix(prefix) ? String(text.dropFirst(prefix.count)) : text
-            Console.complain("gefs: \(ByteText.shownLines(shown))")
-            return .usage
-        default:
-            Console.complain("gefs: \(error)")
-            return .failed
         }
     }
 }

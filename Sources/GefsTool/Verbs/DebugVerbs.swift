@@ -2,7 +2,7 @@ import ArgumentParser
 import GefsControl
 import GefsEngine
 
-struct DebugVerbs: ParsableCommand {
+struct DebugVerbs: VerbGroup {
     static let configuration = CommandConfiguration(
         commandName: "debug",
         abstract: "Look at the structures of a disk.",

@@ -2,7 +2,7 @@ import ArgumentParser
 import GefsControl
 import GefsEngine
 
-struct UserVerbs: ParsableCommand {
+struct UserVerbs: VerbGroup {
     static let configuration = CommandConfiguration(
         commandName: "users",
         abstract: "Look at and change the users and groups of a file system.",

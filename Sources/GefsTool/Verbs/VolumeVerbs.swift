@@ -44,7 +44,7 @@ struct SpaceVerb: Verb {
     }
 }
 
-struct SnapshotVerbs: ParsableCommand {
+struct SnapshotVerbs: VerbGroup {
     static let configuration = CommandConfiguration(
         commandName: "snap",
         abstract: "Look at branches and snapshots.",
