@@ -9,6 +9,8 @@ SIZE ?= 4G
 PORT ?= 5640
 PREFIX ?= /usr/local
 DESTDIR ?=
+# The program carries the Swift runtime with it, so that it runs where no Swift is installed.
+STATIC ?= $(if $(filter Linux,$(shell uname -s)),--static-swift-stdlib)
 BIN := .build/$(CONFIGURATION)/gefs
 
 .PHONY: help run test unit end-to-end build lint format bench install uninstall clean packages
@@ -22,7 +24,7 @@ packages: ## install the Debian packages that are missing, and look for Swift
 	@Packaging/prepare
 
 build: packages ## build the program (CONFIGURATION=debug for a debug build)
-	$(SWIFT) build -c $(CONFIGURATION) --product gefs
+	$(SWIFT) build -c $(CONFIGURATION) $(STATIC) --product gefs
 
 run: build ## make gefs.img if there is none, and serve it
 	@BIN=$(BIN) IMAGE=$(IMAGE) SIZE=$(SIZE) PORT=$(PORT) Packaging/run
