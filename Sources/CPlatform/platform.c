@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "CPlatform.h"
 
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,6 +21,10 @@ void cplatform_keep_large_buffers(void) {}
 #ifdef __linux__
 #include <linux/fs.h>
 
+void cplatform_start_writeback(int descriptor, int64_t offset, int64_t byte_count) {
+    (void)sync_file_range(descriptor, offset, byte_count, SYNC_FILE_RANGE_WRITE);
+}
+
 int64_t cplatform_block_device_bytes(int descriptor) {
     uint64_t bytes = 0;
     if (ioctl(descriptor, BLKGETSIZE64, &bytes) != 0) return -1;
@@ -36,6 +41,12 @@ int cplatform_peer_credentials(int descriptor, uint32_t *uid, uint32_t *gid) {
 }
 #else
 #include <sys/disk.h>
+
+void cplatform_start_writeback(int descriptor, int64_t offset, int64_t byte_count) {
+    (void)descriptor;
+    (void)offset;
+    (void)byte_count;
+}
 
 int64_t cplatform_block_device_bytes(int descriptor) {
     uint32_t size = 0;

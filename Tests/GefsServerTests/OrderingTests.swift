@@ -261,7 +261,11 @@ import Testing
 
     // MARK: Sessions and limits
 
-    @Test func `a version request waits for what is under way and silences it`() throws {
+    @Test
+    func
+        `a version request waits for what is under way, and nothing of that is answered behind it`()
+        throws
+    {
         let test = try makeCold()
         let wire = try open(test)
         test.device.shut()
@@ -276,7 +280,13 @@ import Testing
                     Wire.le(UInt32(1)) + Wire.le(UInt32.max) + Wire.string("glenda")
                         + Wire.string("")))
         test.device.open()
-        let version = try wire.receive()
+        // What ended before the server had read the version request may be answered in front.
+        var version = try wire.receive()
+        var earlier = 0
+        while version.type != MessageType.rVersion.rawValue, earlier < 3 {
+            earlier += 1
+            version = try wire.receive()
+        }
         #expect(version.type == MessageType.rVersion.rawValue)
         #expect(version.tag == 0xffff)
         let attach = try wire.receive()

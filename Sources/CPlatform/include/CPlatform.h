@@ -15,4 +15,7 @@ int cplatform_peer_credentials(int descriptor, uint32_t *uid, uint32_t *gid);
 /// to the system and taking it again page by page. For the start of a server; no effect elsewhere.
 void cplatform_keep_large_buffers(void);
 
+/// Asks the system to begin writing a range of a file to its device, without waiting; a hint.
+void cplatform_start_writeback(int descriptor, int64_t offset, int64_t byte_count);
+
 #endif

@@ -65,12 +65,15 @@ final class Branch: @unchecked Sendable {
 
     /// Whether something is not in a commit yet. Takes the lock.
     var isDirty: Bool {
-        lock.locked { active.count > 0 || !dirty.isEmpty || !frozen.isEmpty }
+        lock.locked { hasChanges || !frozen.isEmpty }
     }
+
+    /// Whether the active layer holds anything. To be called with the lock held.
+    private var hasChanges: Bool { active.count > 0 || !dirty.isEmpty }
 
     /// Bytes of memory that the active layer holds. To be called with the lock held.
     var activeBytes: Int {
-        active.byteCount + dirty.blockCount * Geometry.blockBytes
+        hasChanges ? active.byteCount + dirty.blockCount * Geometry.blockBytes : 0
     }
 
     /// Finds something out below the active layer, then changes the active layer by it.
@@ -96,7 +99,7 @@ final class Branch: @unchecked Sendable {
     /// Closes the active layer if it holds anything. To be called with the lock held, by the
     /// flush thread.
     func freeze() {
-        guard active.count > 0 || !dirty.isEmpty else { return }
+        guard hasChanges else { return }
         frozen.append(
             FrozenLayer(
                 memtable: active, dirty: dirty, dataRemovals: dataRemovals, promise: promise))

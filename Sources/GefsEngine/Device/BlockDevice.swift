@@ -27,6 +27,11 @@ public protocol BlockDevice: AnyObject, Sendable {
     /// Writes one buffer at `offset`: all or an error.
     func write(at offset: UInt64, from buffer: UnsafeRawBufferPointer) throws(DeviceError)
 
+    /// Says that a range was written which will be flushed soon, so that the device may begin.
+    ///
+    /// Promises nothing and never fails.
+    func startWriteback(at offset: UInt64, byteCount: Int)
+
     /// Returns when every write that returned before the call is durable.
     ///
     /// After an error nothing is known about those writes; never repeat a failed flush.
@@ -48,6 +53,8 @@ extension BlockDevice {
     ) throws(DeviceError) {
         try write(at: offset, from: [buffer])
     }
+
+    public func startWriteback(at offset: UInt64, byteCount: Int) {}
 
     /// Refuses a transfer that does not lie on the device wholly.
     func checkRange(offset: UInt64, byteCount count: Int) throws(DeviceError) {

@@ -111,6 +111,12 @@ public final class FileDevice: BlockDevice {
         }
     }
 
+    public func startWriteback(at offset: UInt64, byteCount: Int) {
+        guard let start = Int64(exactly: offset) else { return }
+        cplatform_start_writeback(
+            descriptor.load(ordering: .relaxed), start, Int64(byteCount))
+    }
+
     public func close() {
         let file = descriptor.exchange(-1, ordering: .relaxed)
         if file >= 0 { _ = Self.release(file) }

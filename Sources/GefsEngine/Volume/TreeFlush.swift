@@ -126,6 +126,11 @@ struct WriteQueue {
                 end += 1
             }
             try device.write(at: blocks[start].address.rawValue, from: run)
+            if run.count == Self.runBlocksMax {
+                // A long stretch is hardly written twice before the next commit waits for it.
+                device.startWriteback(
+                    at: blocks[start].address.rawValue, byteCount: run.count * Geometry.blockBytes)
+            }
             start = end
         }
         blocks.removeAll()

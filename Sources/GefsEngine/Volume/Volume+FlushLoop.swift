@@ -158,16 +158,20 @@ extension Volume {
         }
     }
 
-    /// Flushes branches until half of the memory that changes may take is free.
+    /// Flushes the branches with the most changes until little is left in memory.
     private func flushLargeBranches() throws(FileError) {
-        let all = lock.locked { branches.values.filter(\.isMutable) }
-        let sized = all.map { branch in (branch, branch.lock.locked { branch.activeBytes }) }
-        for (branch, _) in sized.sorted(by: { $0.1 > $1.1 }) {
-            guard unflushedBytes.load(ordering: .relaxed) > options.unflushedBytesMax / 2 else {
+        while unflushedBytes.load(ordering: .relaxed) > options.flushBytes / 2 {
+            let all = lock.locked { branches.values.filter(\.isMutable) }
+            let sized = all.map { branch in
+                (branch: branch, bytes: branch.lock.locked { branch.activeBytes })
+            }
+            guard let largest = sized.max(by: { $0.bytes < $1.bytes }), largest.bytes > 0 else {
                 return
             }
-            branch.lock.locked { branch.freeze() }
-            try flush(branch)
+            largest.branch.lock.locked { largest.branch.freeze() }
+            try flush(largest.branch)
+            // A commit that somebody waits for comes first; it flushes everything anyway.
+            if lock.locked({ requests.wantsCommit || !requests.errands.isEmpty }) { return }
         }
     }
 

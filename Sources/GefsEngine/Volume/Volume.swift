@@ -11,8 +11,10 @@ public struct VolumeOptions: Sendable {
     public var commitIntervalNanoseconds: Int64? = 5_000_000_000
     /// Anyone may use `%` attaches; a broken users file is replaced by a default.
     public var isPermissive = false
-    /// Bytes of changes in memory at which a flush starts; writers wait at twice as many.
-    public var unflushedBytesMax = 64 << 20
+    /// Bytes of changes in memory at which a flush starts, so that the device has work early.
+    public var flushBytes = 16 << 20
+    /// Bytes of changes in memory at which writers wait.
+    public var unflushedBytesMax = 128 << 20
     /// Receives what an operator should know.
     public var log: @Sendable (String) -> Void = { _ in }
 
@@ -135,7 +137,7 @@ final class Volume: @unchecked Sendable {
         let bytes = Self.memoryBytes(change)
         guard bytes != 0 else { return }
         let total = unflushedBytes.wrappingAdd(bytes, ordering: .relaxed).newValue
-        if total > options.unflushedBytesMax, total - bytes <= options.unflushedBytesMax {
+        if total > options.flushBytes, total - bytes <= options.flushBytes {
             requestFlush()
         }
     }
@@ -150,13 +152,13 @@ final class Volume: @unchecked Sendable {
 
     /// Holds a writer back while too much of what was written waits for the device.
     func admit(_ caller: Caller) throws(FileError) {
-        guard unflushedBytes.load(ordering: .relaxed) > 2 * options.unflushedBytesMax else {
+        guard unflushedBytes.load(ordering: .relaxed) > options.unflushedBytesMax else {
             return
         }
         guard caller.mayBlock else { throw .wouldBlock }
         requestFlush()
         lock.locked {
-            while unflushedBytes.load(ordering: .relaxed) > 2 * options.unflushedBytesMax,
+            while unflushedBytes.load(ordering: .relaxed) > options.unflushedBytesMax,
                 failure == nil, !requests.isStopped
             {
                 lock.wait()

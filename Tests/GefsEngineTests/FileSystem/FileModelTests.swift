@@ -133,7 +133,7 @@ struct FileModelTests {
     ) throws {
         print("seed \(seed)")
         var options = TestVolume.options
-        options.unflushedBytesMax = 1 << 20
+        options.flushBytes = 1 << 20
         let volume = try TestVolume(options: options)
         var workload = RandomWorkload(seed: seed)
         for _ in 0..<150 { try workload.step(volume) }
