@@ -56,8 +56,21 @@ enum ImageHolder {
         }
     }
 
-    /// Opens the device of an image, and locks it.
+    /// Opens the device of an image, and locks it; waits a moment for verbs that look at it.
     static func device(_ image: String, for use: Use) throws -> FileDevice {
+        let deadline = ContinuousClock.now + patience
+        while true {
+            do {
+                return try deviceAtOnce(image, for: use)
+            } catch let failure as CommandFailure where failure.status == .busy {
+                guard ContinuousClock.now < deadline, listening(image) == nil else { throw failure }
+                try Interruption.check()
+                usleep(50_000)
+            }
+        }
+    }
+
+    private static func deviceAtOnce(_ image: String, for use: Use) throws -> FileDevice {
         do {
             return try FileDevice(path: image, access: use == .reading ? .readOnly : .readWrite)
         } catch {
@@ -68,7 +81,7 @@ enum ImageHolder {
     private static func open(
         _ image: String, for use: Use, console: Console
     ) throws -> FileSystem {
-        let device = try device(image, for: use)
+        let device = try deviceAtOnce(image, for: use)
         var options = VolumeOptions()
         options.isReadOnly = use == .reading
         options.log = { Console.complain("gefs: \(image): \($0)") }
