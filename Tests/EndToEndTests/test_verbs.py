@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import unittest
 
@@ -419,6 +420,19 @@ class Statuses(harness.TemporaryFolder):
         self.assertEqual(harness.run_text("ls", other, environment=environment), "")
         self.assertEqual(harness.run_text("ls", "--image", other, "/", environment=environment), "")
         harness.run("info", environment=environment)
+
+    def test_an_interrupted_copy_ends_in_good_order(self):
+        image = self.ream()
+        process = subprocess.Popen([harness.BINARY, "cp", str(image), "-", ":/pipe"], stdin=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+        process.stdin.write(os.urandom(3 << 20))
+        process.stdin.flush()
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(30), 130)
+        self.assertEqual(process.stderr.read(), b"gefs: interrupted\n")
+        process.stdin.close()
+        process.stderr.close()
+        self.assert_clean(image)
 
     def test_output_to_a_closed_pipe_ends_quietly(self):
         image = self.ream()
