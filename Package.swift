@@ -58,5 +58,9 @@ let package = Package(
             name: "GefsServerTests",
             dependencies: ["GefsEngine", "GefsServer", "GefsClient", "NineP"],
             swiftSettings: strict),
+        .testTarget(
+            name: "GefsToolTests",
+            dependencies: ["GefsTool", "GefsControl", "GefsEngine", "GefsClient"],
+            swiftSettings: strict),
     ]
 )
