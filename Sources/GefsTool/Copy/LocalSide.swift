@@ -93,7 +93,8 @@ final class LocalSide: CopySide {
                 if data > off_t(offset) { offset = UInt64(data) / 16384 * 16384 }
                 lseek(descriptor, off_t(offset), SEEK_SET)
             }
-            let count = try LocalDescriptor.readFully(descriptor, buffer, name: path)
+            let count = try LocalDescriptor.readFully(
+                descriptor, buffer, isStream: isStream, name: path)
             if count == 0 { return }
             try body(offset, UnsafeRawBufferPointer(rebasing: buffer[..<count]))
             offset += UInt64(count)

@@ -51,18 +51,18 @@ enum LocalDescriptor {
     }
 
     /// Reads until the buffer is full or the input ends; returns the bytes read.
+    ///
+    /// - Parameter isStream: the input may let one wait, and a signal is to end that.
     static func readFully(
-        _ descriptor: Int32, _ buffer: UnsafeMutableRawBufferPointer, name: String
+        _ descriptor: Int32, _ buffer: UnsafeMutableRawBufferPointer, isStream: Bool, name: String
     ) throws -> Int {
         var filled = 0
         while filled < buffer.count {
+            if isStream { try Interruption.waitUntilReadable(descriptor) }
             let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[filled...])
             let count = read(descriptor, rest.baseAddress, rest.count)
             if count < 0 {
-                if errno == EINTR {
-                    try Interruption.check()
-                    continue
-                }
+                if errno == EINTR { continue }
                 throw failure(name)
             }
             if count == 0 { break }
