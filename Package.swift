@@ -41,7 +41,8 @@ let package = Package(
         .executableTarget(
             name: "GefsTool",
             dependencies: [
-                "GefsFormat", "GefsEngine", "GefsClient", "GefsServer", "GefsControl",
+                "CPlatform", "GefsFormat", "GefsEngine", "NineP", "GefsClient", "GefsServer",
+                "GefsControl",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),

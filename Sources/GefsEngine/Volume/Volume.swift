@@ -13,8 +13,10 @@ public struct VolumeOptions: Sendable {
     public var isPermissive = false
     /// Bytes of changes in memory at which a flush starts, so that the device has work early.
     public var flushBytes = 16 << 20
-    /// Bytes of changes in memory at which writers wait.
-    public var unflushedBytesMax = 128 << 20
+    /// Bytes of changes in memory at which writers wait: half of the cache's, within bounds.
+    public var unflushedBytesMax: Int {
+        Int(min(max(cacheBytes / 2, 64 << 20), 512 << 20))
+    }
     /// Receives what an operator should know.
     public var log: @Sendable (String) -> Void = { _ in }
 

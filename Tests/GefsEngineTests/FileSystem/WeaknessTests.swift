@@ -200,6 +200,21 @@ struct WeaknessTests {
     }
 
     @Test
+    func `names, modes and owners change without the modification time, contents with it`() throws {
+        let volume = try TestVolume()
+        try volume.makeFile("a", [1])
+        try volume.change("a") { $0.modificationTime = 1_000_000_000 }
+        try volume.change("a") { $0.mode = 0o600 }
+        try volume.change("a") { $0.name = Array("b".utf8) }
+        let renamed = try volume.status("b")
+        #expect(renamed.modificationTime == 1_000_000_000)
+        #expect(renamed.qid.version == 4)
+        try volume.write("b", [2], at: 0)
+        let written = try volume.status("b")
+        #expect(written.modificationTime > 1_000_000_000)
+    }
+
+    @Test
     func `12.48 a write that ends beyond the largest length is refused`() throws {
         let volume = try TestVolume()
         try volume.makeFile("a")
