@@ -1,4 +1,5 @@
 import ArgumentParser
+import CPlatform
 import GefsControl
 import GefsEngine
 import GefsServer
@@ -140,6 +141,7 @@ struct ServeVerb: Verb {
         options.commitIntervalNanoseconds = Int64(commitInterval * 1e9)
         options.log = { Console.complain("gefs: \(image): \($0)") }
         do {
+            cplatform_keep_large_buffers()
             let fileSystem = try FileSystem.open(device, options: options)
             for note in fileSystem.openNotes { console.note("\(image): \(note)") }
             return fileSystem
