@@ -133,11 +133,16 @@ extension NinePServer {
         let bootstrap = ServerBootstrap(group: group)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.recvAllocator, value: Self.receiveAllocator)
+            .childChannelOption(.socketOption(.so_sndbuf), value: Self.sendBufferBytes)
             .childChannelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture { try serve(channel, listener) }
             }
         return isTCP ? bootstrap.childChannelOption(.tcpOption(.tcp_nodelay), value: 1) : bootstrap
     }
+
+    /// Room for the replies to several large reads, so that the event loop seldom has to wait for
+    /// a client to take the first of them. The system may grant less.
+    private static let sendBufferBytes: SocketOptionValue = 1 << 20
 
     /// Grows to what a pipelining writer sends at once.
     private static let receiveAllocator = AdaptiveRecvByteBufferAllocator(
