@@ -29,7 +29,7 @@ enum ErrorText {
         switch error {
         case .wouldBlock: "internal error"
         case .corrupt, .badRecord, .missingRoot: "block contents corrupted"
-        case .store, .device, .closed: "i/o error"
+        case .store, .device, .closed, .outOfThreads: "i/o error"
         case .notFound: "directory entry not found"
         case .exists: "create/wstat -- file exists"
         case .notADirectory: "create -- in a non-directory"

@@ -7,7 +7,7 @@ extension CheckRun {
         guard !isCancelled else { return }
         let verifier = DataVerifier(source, owners)
         setRemaining(UInt64(verifier.blockCount) * UInt64(Geometry.blockBytes))
-        let helper = CheckThread { verifier.verify(until: { true }) }
+        let helper = WorkerThread { verifier.verify(until: { true }) }
         verifier.verify { [self] in
             advance(blocks: verifier.takeVerifiedCount())
             return !isCancelled

@@ -22,11 +22,13 @@ final class WorkerThread: @unchecked Sendable {
     private var isJoined = false
 
     /// Starts a thread with a stack that bears the recursion of tree updates.
-    init(_ body: @escaping @Sendable () -> Void) {
+    ///
+    /// - Returns: nil when the system has none left.
+    init?(_ body: @escaping @Sendable () -> Void) {
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
         pthread_attr_setstacksize(&attributes, 8 << 20)
-        let start = Unmanaged.passRetained(Start(body)).toOpaque()
+        let start = Unmanaged.passRetained(Start(body))
         let result = pthread_create(
             &thread, &attributes,
             { pointer in
@@ -37,11 +39,11 @@ final class WorkerThread: @unchecked Sendable {
                 #endif
                 start.body()
                 return nil
-            }, start)
+            }, start.toOpaque())
         pthread_attr_destroy(&attributes)
-        if result != 0 {
-            // Without threads nothing can be kept; foreign data has no part in it.
-            fatalError("cannot start a thread: error \(result)")
+        guard result == 0 else {
+            start.release()
+            return nil
         }
     }
 

@@ -60,6 +60,8 @@ public enum FileError: Error, Hashable, Sendable {
     case badUsersFile(line: Int, UsersFileFault)
     case fileTooBig
 
+    /// The system has no thread left for the volume to write with.
+    case outOfThreads
     /// The volume has been closed.
     case closed
 }

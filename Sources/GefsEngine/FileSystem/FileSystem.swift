@@ -29,7 +29,7 @@ public final class FileSystem: @unchecked Sendable {
         _ device: any BlockDevice, options: VolumeOptions = VolumeOptions()
     ) throws(FileError) -> FileSystem {
         let volume = try Volume.open(device, options: options)
-        volume.start()
+        try volume.start()
         let fileSystem = FileSystem(volume: volume, users: .fallback)
         do throws(FileError) {
             try fileSystem.reloadUsers()

@@ -6,8 +6,10 @@ final class Reclaimer: @unchecked Sendable {
     private var isBusy = false
     private var thread: WorkerThread?
 
-    func start() {
+    /// Returns false when the system has no thread left.
+    func start() -> Bool {
         thread = WorkerThread { [self] in run() }
+        return thread != nil
     }
 
     func add(_ branch: Branch, _ qid: UInt64) {

@@ -24,10 +24,14 @@ struct FlushRequests {
 }
 
 extension Volume {
-    func start() {
+    /// Starts the threads that write.
+    func start() throws(FileError) {
         guard !isReadOnly else { return }
         flushThread = WorkerThread { [self] in flushLoop() }
-        reclaimer.start()
+        guard flushThread != nil, reclaimer.start() else {
+            stop()
+            throw .outOfThreads
+        }
     }
 
     func requestFlush() {
