@@ -54,7 +54,7 @@ public final class ControlService: Sendable {
         case "help": try reply(HelpReport(commands: Self.commands))
         case "info": try reply(try volumeReport())
         case "permit": try permit(arguments, reply)
-        case "snap": try listLabels(arguments, reply)
+        case "snap": return try snapshots(arguments, reply)
         case "sync":
             try failing { () throws(FileError) in try fileSystem.sync(as: Caller(user: .adm)) }
             try reply(MessageReport("synced"))
@@ -104,16 +104,6 @@ public final class ControlService: Sendable {
         let before = server.isPermissive
         server.isPermissive = arguments == ["on"]
         try reply(PermissiveReport(before: before, after: server.isPermissive))
-    }
-
-    private func listLabels(_ arguments: [String], _ reply: Reply) throws {
-        guard arguments == ["list"] || arguments == ["-l"] else {
-            throw CommandFailure(
-                "snap", "usage: snap list; this version makes and deletes no snapshots",
-                status: .usage)
-        }
-        let labels = try failing { () throws(FileError) in try fileSystem.labels() }
-        for label in labels { try reply(LabelReport(label)) }
     }
 
     private func volumeReport() throws -> VolumeReport {
