@@ -30,6 +30,8 @@ extension CommandFailure {
             self.init(what, "file system read only")
         case .unknownLabel:
             self.init(what, "no such branch", next: "gefs snap list shows them")
+        case .label(let fault, let name):
+            self.init(String(decoding: name, as: UTF8.self), fault)
         case .notFound:
             self.init(what, "no such file or directory")
         case .fileTooBig:
@@ -38,6 +40,21 @@ extension CommandFailure {
             self.init(what, "the file system is closed")
         default:
             self.init(what, "\(error)")
+        }
+    }
+
+    /// A label that is refused.
+    public init(_ name: String, _ fault: LabelFault) {
+        switch fault {
+        case .exists: self.init(name, "a branch or snapshot of that name exists")
+        case .unknown:
+            self.init(name, "no such branch or snapshot", next: "gefs snap list shows them")
+        case .reserved: self.init(name, "reserved: the file system needs it")
+        case .inUse: self.init(name, "in use: somebody is attached to it", status: .busy)
+        case .badName: self.init(name, "no name for a branch or snapshot", status: .usage)
+        case .immutable: self.init(name, "is a snapshot, which cannot be changed")
+        case .notSet: self.init(name, "is not set")
+        case .badConfiguration: self.init(name, "cannot be stored as a setting", status: .usage)
         }
     }
 

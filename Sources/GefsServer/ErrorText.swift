@@ -51,6 +51,7 @@ enum ErrorText {
         case .badDirectoryOffset: "invalid dir scan offset"
         case .recordDoesNotFit: "protocol botch"
         case .unknownLabel: "attach -- bad specifier"
+        case .label(let fault, _): text(of: fault)
         case .unknownUser: "user does not exist"
         case .unknownGroup: "group does not exist"
         case .qidsExhausted: "qids exhausted"
@@ -66,6 +67,19 @@ enum ErrorText {
         case .changesMuid: "wstat -- attempt to change muid"
         case .badUsersFile(_, let fault): text(of: fault)
         case .fileTooBig: "file too big"
+        }
+    }
+
+    private static func text(of fault: LabelFault) -> StaticString {
+        switch fault {
+        case .exists: "snap -- already exists"
+        case .unknown: "snap -- does not exist"
+        case .reserved: "snap -- reserved name"
+        case .inUse: "snap -- is currently mounted"
+        case .badName: "snap -- bad name"
+        case .immutable: "snap -- is no branch"
+        case .notSet: "conf -- not set"
+        case .badConfiguration: "conf -- bad key or value"
         }
     }
 

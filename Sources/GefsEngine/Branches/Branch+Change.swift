@@ -15,7 +15,7 @@ extension Branch {
     }
 
     func checkWritable() throws(FileError) {
-        guard isMutable else { throw .readOnly }
+        guard isMutable, !isRetired else { throw .readOnly }
         try volume.checkWritable()
     }
 
@@ -33,6 +33,10 @@ extension Branch {
     ) throws(FileError) {
         guard volume.ledger.take(needed, drawsOnReserve: drawsOnReserve) else {
             throw .volumeFull
+        }
+        if !isListed {
+            isListed = true
+            volume.changed.add(self)
         }
         promise += needed
         volume.noteUnflushed(needed)

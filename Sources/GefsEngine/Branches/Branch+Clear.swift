@@ -83,7 +83,7 @@ extension Branch {
     ///
     /// Called by the reclaimer, or by somebody who needs the job done.
     func clearStep(_ qid: UInt64) throws(FileError) -> Bool {
-        guard let job = lock.locked({ clears[qid] }) else { return true }
+        guard let job = lock.locked({ isRetired ? nil : clears[qid] }) else { return true }
         return try update { (view: BelowView) throws(FileError) -> DataKeys in
             try dataKeysBelow(
                 qid, from: job.from, limit: Self.inlineClearMax, view, mayBlock: true)

@@ -53,6 +53,10 @@ extension Branch {
         mayBlock: Bool
     ) throws(FileError) -> Int {
         lock.lock()
+        if node.isLost {
+            lock.unlock()
+            throw .removed
+        }
         let length = UInt64(bitPattern: node.entry.length)
         guard offset < length, output.count > 0 else {
             lock.unlock()

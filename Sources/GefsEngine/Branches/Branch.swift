@@ -12,7 +12,6 @@ import GefsFormat
 /// - Fields marked `flush` belong to the flush thread.
 final class Branch: @unchecked Sendable {
     unowned let volume: Volume
-    let label: [UInt8]
     let isMutable: Bool
 
     let lock = Lock()
@@ -35,6 +34,21 @@ final class Branch: @unchecked Sendable {
     /// lock. Data that is still to be cleared, by qid path.
     var clears: [UInt64: ClearJob] = [:]
 
+    /// lock. Handles on files of the branch, and whoever else looks at its tree: while there are
+    /// any, the label cannot be deleted.
+    private(set) var userCount = 0
+    /// lock. The branch is no longer its label's: whoever wants that asks the volume again.
+    private(set) var isRetired = false
+
+    /// lock. The branch is among those that the next commit freezes.
+    var isListed = false
+
+    /// flush. The label that Advance lets name the branch's state; nil: none.
+    var label: [UInt8]?
+    /// flush. Flags of that label.
+    var labelFlags: UInt32
+    /// flush. Blocks of the tree, where they are known.
+    var size: BranchSize
     /// flush. The snapshot that the label names.
     var record: SnapshotRecord
     /// flush. Generation that new blocks are born in; nil until the first flush after a commit.
@@ -43,15 +57,59 @@ final class Branch: @unchecked Sendable {
     var kills: [Generation: [BlockAddress]] = [:]
 
     init(
-        volume: Volume, label: [UInt8], isMutable: Bool, record: SnapshotRecord
+        volume: Volume, label: [UInt8]?, isMutable: Bool, record: SnapshotRecord
     ) {
         self.volume = volume
         self.label = label
         self.isMutable = isMutable
+        labelFlags = isMutable ? LabelRecord.flagMutable : 0
+        size = BranchSize(volume.treeSize(record.generation))
+        if size.now == nil { size.mark(record.generation) }
         self.record = record
         version = TreeVersion(
             root: TreeRoot(pointer: record.root, height: Int(record.height)),
             queue: volume.reclaimQueue)
+    }
+
+    // MARK: Use
+
+    /// Counts one more user; false where the branch is retired. To be called with the lock held.
+    func addUser() -> Bool {
+        guard !isRetired else { return false }
+        userCount += 1
+        return true
+    }
+
+    /// One more for somebody who has the branch already. To be called with the lock held.
+    func addUserAgain() {
+        assert(userCount > 0)
+        userCount += 1
+    }
+
+    /// To be called with the lock held.
+    func removeUser() {
+        assert(userCount > 0)
+        userCount -= 1
+    }
+
+    /// Takes the branch away from its label, which is to be deleted. To be called with the lock
+    /// held, while it has no user.
+    func retire() {
+        assert(userCount == 0)
+        isRetired = true
+    }
+
+    /// Takes the branch away from its label where it is of no use: nobody is attached or reads a
+    /// version of its tree, and nothing is in memory that the disk does not have. Takes the lock;
+    /// flush thread only.
+    func retireIfIdle() -> Bool {
+        lock.locked {
+            guard userCount == 0, !hasChanges, frozen.isEmpty, clears.isEmpty, working == nil,
+                isKnownUniquelyReferenced(&version)
+            else { return false }
+            isRetired = true
+            return true
+        }
     }
 
     /// What lies below the active layer, pinned. To be called with the lock held.

@@ -23,6 +23,8 @@ public struct LabelInfo: Sendable, Hashable {
     public var generation: UInt64
     /// Whether the label follows writes.
     public var isMutable: Bool
+    /// When it was made, in nanoseconds since 1970; nil where the disk does not say.
+    public var time: Int64?
 }
 
 extension FileSystem {

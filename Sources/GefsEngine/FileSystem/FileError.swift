@@ -41,6 +41,8 @@ public enum FileError: Error, Hashable, Sendable {
     case recordDoesNotFit
 
     case unknownLabel
+    /// A label that is refused, by name.
+    case label(LabelFault, [UInt8])
     case unknownUser
     case unknownGroup
     case qidsExhausted

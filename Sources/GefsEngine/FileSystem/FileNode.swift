@@ -18,6 +18,9 @@ final class FileNode: @unchecked Sendable {
     /// Handles alone.
     var handles = 0
     var isRemoved = false
+    /// The file is in none of the branch's layers, not even its contents: the branch went back to
+    /// a state that has it not. `isRemoved` is set as well.
+    var isLost = false
     /// Nothing lies beyond the end: no data block, and the last block's rest is zero.
     var hasCleanTail = false
     /// The branch's freeze count when the file was made, while nothing of it can lie below the

@@ -41,7 +41,9 @@ extension FileSystem {
         _ node: FileNode, _ listing: inout DirectoryListing, as caller: Caller,
         _ encode: (borrowing DirectoryItem) -> Int?
     ) throws(FileError) -> Int {
-        if node.branch.lock.locked({ node.isRemoved }) { return 0 }
+        let (isRemoved, isLost) = node.branch.lock.locked { (node.isRemoved, node.isLost) }
+        if isLost { throw .removed }
+        if isRemoved { return 0 }
         var total = 0
         var lastKey = listing.lastKey
         var isFull = false

@@ -8,17 +8,29 @@ extension FileSystem {
         if label == Dump.label {
             return FileHandle(self, node: nil, parentProtection: nil)
         }
-        let branch = try volume.branch(label, mayBlock: caller.mayBlock)
-        let key = Key.entry(parent: .max, name: [UInt8]())
-        guard let entry = try branch.entry(key, mayBlock: caller.mayBlock) else {
-            throw .missingRoot(root: branch.record.root.address)
+        let branch = try volume.use(label, mayBlock: caller.mayBlock)
+        do throws(FileError) {
+            return FileHandle(
+                self, node: try root(of: branch, mayBlock: caller.mayBlock), parentProtection: nil)
+        } catch {
+            branch.lock.locked { branch.removeUser() }
+            throw error
         }
-        let node = branch.lock.locked { () -> FileNode in
-            let node = branch.adopt(entry, name: [], parent: nil)
+    }
+
+    /// The node of a tree's root, with a handle more.
+    private func root(of branch: Branch, mayBlock: Bool) throws(FileError) -> FileNode {
+        let key = Key.entry(parent: .max, name: [UInt8]())
+        return try branch.update { (view: BelowView) throws(FileError) -> [UInt8]? in
+            try branch.valueBelow(key, view, mayBlock: mayBlock)
+        } _: { (below: [UInt8]?) throws(FileError) -> FileNode in
+            guard let bytes = branch.valueLocked(key, below: below) else {
+                throw .missingRoot(root: branch.version.root.pointer.address)
+            }
+            let node = branch.adopt(try branch.decodeEntry(bytes), name: [], parent: nil)
             node.handles += 1
             return node
         }
-        return FileHandle(self, node: node, parentProtection: nil)
     }
 
     /// Another, unopened handle on the same file.
@@ -27,6 +39,7 @@ extension FileSystem {
             node.branch.lock.locked {
                 node.references += 1
                 node.handles += 1
+                node.branch.addUserAgain()
             }
         }
         return FileHandle(self, node: handle.node, parentProtection: handle.parentProtection)
@@ -98,6 +111,7 @@ extension FileSystem {
     ) throws(FileError) -> FileHandle {
         let node = parent.branch.adopt(entry, name: Array(name), parent: parent)
         node.handles += 1
+        parent.branch.addUserAgain()
         return FileHandle(self, node: node, parentProtection: Protection(parent.entry))
     }
 
@@ -110,6 +124,7 @@ extension FileSystem {
         let up = node.parent ?? node
         up.references += 1
         up.handles += 1
+        branch.addUserAgain()
         return FileHandle(
             self, node: up, parentProtection: up.parent.map { Protection($0.entry) })
     }
@@ -133,6 +148,7 @@ extension FileSystem {
         let branch = node.branch
         let job = branch.lock.locked { () -> ClearJob? in
             node.handles -= 1
+            branch.removeUser()
             return branch.release(node)
         }
         if let job { volume.reclaimer.add(branch, job.qid) }

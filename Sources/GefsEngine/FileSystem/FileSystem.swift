@@ -83,11 +83,35 @@ public final class FileSystem: @unchecked Sendable {
 
     /// All labels, in label order.
     public func labels() throws(FileError) -> [LabelInfo] {
-        try volume.snapshots.labels().map {
+        volume.history.labels().map {
             LabelInfo(
                 name: $0.name, generation: $0.record.generation.rawValue,
-                isMutable: $0.record.isMutable)
+                isMutable: $0.record.isMutable, time: $0.time)
         }
+    }
+
+    /// Changes labels: all of the changes or none, in order, in one commit; durable on return.
+    ///
+    /// What a snapshot or a fork contains is all that was acknowledged before the call, and nothing
+    /// that is asked for after its return.
+    /// - Throws: `.label` with the reason and the name where one of them is refused; `.readOnly`;
+    ///   `.wouldBlock`.
+    public func change(
+        _ changes: [HistoryChange], as caller: Caller
+    ) throws(FileError) {
+        try volume.checkWritable()
+        guard caller.mayBlock else { throw .wouldBlock }
+        try volume.change(changes)
+    }
+
+    /// Waits until what deleted labels held is free. Deletion itself does not wait for that.
+    public func drainHistory() throws(FileError) {
+        try volume.drainHistory()
+    }
+
+    /// Branches that somebody has attached to since the volume was opened.
+    public var usedBranches: [[UInt8]] {
+        volume.lock.locked { volume.usedLabels.sorted { $0.lexicographicallyPrecedes($1) } }
     }
 
     // MARK: Users
@@ -137,7 +161,7 @@ public final class FileSystem: @unchecked Sendable {
     public func status(_ handle: FileHandle, as caller: Caller) throws(FileError) -> FileStatus {
         guard let node = handle.node else { return Dump.status }
         return try node.branch.lock.locked { () throws(FileError) -> FileStatus in
-            if node.isRemoved, !handle.isOpen { throw .removed }
+            if node.isRemoved, node.isLost || !handle.isOpen { throw .removed }
             let entry = node.entry
             return FileStatus(
                 qid: node.qid, mode: entry.mode, accessTime: entry.accessTime,

@@ -132,7 +132,9 @@ final class SnapshotTree: @unchecked Sendable {
 
     /// Sets a value; whether the key is there already decides how the change is written.
     func put(_ key: Key, _ value: [UInt8]) throws(FileError) {
-        let isPresent = try self.value(key) != nil
+        let old = try self.value(key)
+        guard old != value else { return }
+        let isPresent = old != nil
         lock.locked {
             key.withBytes { keyBytes in
                 value.withUnsafeBytes { memtable.put(keyBytes, $0, presentBelow: isPresent) }

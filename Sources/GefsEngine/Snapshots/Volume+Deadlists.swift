@@ -24,67 +24,123 @@ extension Volume {
         return lists
     }
 
-    /// Moves a list to (`generation`, `birth`) and adds blocks to it.
+    /// Adds blocks to the list (`generation`, `birth`).
     func extendDeadlist(
-        _ generation: Generation, _ birth: Generation, from list: Deadlist?,
-        _ addresses: [BlockAddress], _ commit: CommitWork
+        _ generation: Generation, _ birth: Generation, by addresses: [BlockAddress],
+        _ work: CommitWork
     ) throws(FileError) {
-        var record = list?.record ?? DeadlistRecord(head: .none, tail: .none)
-        if !addresses.isEmpty {
-            record = try extendChain(record, addresses, commit)
-        }
-        if let list {
-            try snapshots.remove(Key.deadlist(list.generation, birth: list.birth))
-        }
+        guard !addresses.isEmpty else { return }
+        let old = try deadlist(generation, birth)
+        let record = try extendChain(old, addresses, work)
+        try snapshots.put(Key.deadlist(generation, birth: birth), record.encoded())
+    }
+
+    /// Adds what is on a list, which ceases to be one of its own.
+    func extendDeadlist(
+        _ generation: Generation, _ birth: Generation, by list: DeadlistRecord,
+        _ work: CommitWork
+    ) throws(FileError) {
+        let record = try join(try deadlist(generation, birth), list, work)
         guard !record.isEmpty else { return }
         try snapshots.put(Key.deadlist(generation, birth: birth), record.encoded())
     }
 
-    /// Frees all blocks on a list, and those that hold the list.
+    private func deadlist(
+        _ generation: Generation, _ birth: Generation
+    ) throws(FileError) -> DeadlistRecord {
+        guard let value = try snapshots.value(Key.deadlist(generation, birth: birth)) else {
+            return DeadlistRecord(head: .none, tail: .none)
+        }
+        return try snapshots.decode(value) { (raw) throws(RecordError) in
+            try DeadlistRecord(decoding: raw)
+        }
+    }
+
+    /// One list of what is on two: the shorter one is copied onto the longer one.
     ///
-    /// Upstream can leave lists of blocks that the list's own snapshot holds (FORMAT 8.4); what
-    /// is free already is passed over, and a list born when it died keeps its blocks.
-    func free(_ list: Deadlist, _ commit: CommitWork) throws(FileError) {
-        let isSound = list.birth < list.generation
-        try walkChain(list.record) { block, address in
-            if isSound {
-                for index in 0..<block.addressCount {
-                    if let entry = try? block.deadAddress(index) { retireChecked(entry, commit) }
-                }
-            }
-            retireChecked(address, commit)
+    /// Nothing is changed in place, so a crash finds both as they were (FORMAT 9.5). A block is
+    /// copied only into a list at least as long as its own, hence seldom.
+    func join(
+        _ left: DeadlistRecord, _ right: DeadlistRecord, _ work: CommitWork
+    ) throws(FileError) -> DeadlistRecord {
+        if left.isEmpty { return right }
+        if right.isEmpty { return left }
+        let isLeftShorter = try isShorter(left, than: right, work)
+        let (shorter, longer) = isLeftShorter ? (left, right) : (right, left)
+        var addresses: [BlockAddress] = []
+        try walkChain(shorter, work) { block, address in
+            addresses += block.deadAddresses
+            retireChecked(address, work)
+        }
+        return try extendChain(longer, addresses, work)
+    }
+
+    /// Whether a chain has no more blocks than another; both are walked only to the shorter's end.
+    private func isShorter(
+        _ left: DeadlistRecord, than right: DeadlistRecord, _ work: CommitWork
+    ) throws(FileError) -> Bool {
+        var (a, b) = (left.head.address, right.head.address)
+        while true {
+            if a == left.tail.address { return true }
+            if b == right.tail.address { return false }
+            a = try chainView(try readChainBlock(a, work), a).next.address
+            b = try chainView(try readChainBlock(b, work), b).next.address
+            if a.isNone { return true }
+            if b.isNone { return false }
         }
     }
 
     /// Passes the blocks of a chain, newest first, until its tail.
     func walkChain(
-        _ record: DeadlistRecord, _ body: (ChainBlockView, BlockAddress) -> Void
+        _ record: DeadlistRecord, _ work: CommitWork? = nil,
+        _ body: (ChainBlockView, BlockAddress) -> Void
     ) throws(FileError) {
         var address = record.head.address
         var seen: Set<BlockAddress> = []
         while !address.isNone, seen.insert(address).inserted {
-            let buffer = try readChainBlock(address)
+            let buffer = try readChainBlock(address, work)
             let view = try chainView(buffer, address)
-            body(view, address)
+            let next = view.next.address
+            withExtendedLifetime(buffer) { body(view, address) }
             if address == record.tail.address { return }
-            address = view.next.address
+            address = next
         }
     }
 
-    private func readChainBlock(_ address: BlockAddress) throws(FileError) -> BlockBuffer {
+    /// A copy of a block of a list, which may be one that is not written yet.
+    private func readChainBlock(
+        _ address: BlockAddress, _ work: CommitWork?
+    ) throws(FileError) -> BlockBuffer {
         let buffer = newBuffer()
+        if let queued = work?.chainBlocks[address] {
+            buffer.mutableBytes.copyMemory(from: queued.bytes)
+            return buffer
+        }
         guard isAllocated(address) else {
             throw .corrupt(CorruptBlock(address, .deadlist, .address(address)))
         }
         do throws(DeviceError) {
-            try device.read(
-                at: address.rawValue,
-                into: UnsafeMutableRawBufferPointer(
-                    start: buffer.base, count: Geometry.blockBytes))
+            try device.read(at: address.rawValue, into: buffer.mutableBytes)
         } catch {
             throw .device(error)
         }
         return buffer
+    }
+
+    /// Takes the first block off a chain: what is on it, and what is left.
+    func takeHead(
+        of record: inout DeadlistRecord, _ work: CommitWork
+    ) throws(FileError) -> [BlockAddress] {
+        let address = record.head.address
+        let view = try readChainBlock(address, work)
+        let block = try chainView(view, address)
+        let entries = withExtendedLifetime(view) { block.deadAddresses }
+        if address == record.tail.address || block.next.isNone {
+            record = DeadlistRecord(head: .none, tail: .none)
+        } else {
+            record.head = block.next
+        }
+        return entries
     }
 
     private func chainView(
@@ -104,9 +160,9 @@ extension Volume {
     ) throws(FileError) -> DeadlistRecord {
         var record = record
         var rest = addresses[...]
-        if !record.isEmpty {
+        if !record.isEmpty, !rest.isEmpty {
             let old = record.head.address
-            let buffer = try readChainBlock(old)
+            let buffer = try readChainBlock(old, commit)
             let view = try chainView(buffer, old)
             let isTail = old == record.tail.address
             let next = isTail ? BlockPointer.none : view.next
@@ -119,6 +175,15 @@ extension Volume {
                 retire(old, commit)
             }
         }
+        return try prepend(rest, to: record, commit)
+    }
+
+    /// Puts new blocks in front of a chain, none of whose blocks changes.
+    func prepend(
+        _ addresses: ArraySlice<BlockAddress>, to record: DeadlistRecord, _ commit: CommitWork
+    ) throws(FileError) -> DeadlistRecord {
+        var record = record
+        var rest = addresses
         while !rest.isEmpty {
             let buffer = newBuffer()
             var builder = ChainBlockBuilder(block: buffer.base)
@@ -143,6 +208,7 @@ extension Volume {
     ) throws(FileError) -> BlockPointer {
         guard let address = allocateNode() else { throw .volumeFull }
         commit.queue.add(address, buffer)
+        commit.chainBlocks[address] = buffer
         return BlockPointer(address: address, hash: 0, generation: .zero)
     }
 
@@ -158,5 +224,12 @@ extension Volume {
     func retireChecked(_ address: BlockAddress, _ commit: CommitWork) {
         guard isAllocated(address), retired[address] == nil else { return }
         retire(address, commit)
+    }
+}
+
+extension ChainBlockView {
+    /// The addresses of a deadlist block that can be those of blocks.
+    var deadAddresses: [BlockAddress] {
+        (0..<addressCount).compactMap { try? deadAddress($0) }
     }
 }

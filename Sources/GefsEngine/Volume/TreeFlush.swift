@@ -10,6 +10,9 @@ final class TreeFlush: FlushTarget {
     private var fresh: [BlockAddress: BlockBuffer] = [:]
     private(set) var killed: [BlockPointer] = []
 
+    /// Blocks that the update has made.
+    var writtenBlocks: Int { fresh.count }
+
     init(_ volume: Volume, generation: Generation) {
         self.volume = volume
         self.generation = generation

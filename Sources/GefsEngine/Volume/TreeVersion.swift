@@ -30,6 +30,7 @@ struct RetiredBlock: Sendable {
 final class RetiredBag: @unchecked Sendable {
     private var blocks: [RetiredBlock] = []
     private var next: RetiredBag?
+    private var shared: RetiredBag?
     private let queue: ReclaimQueue
 
     init(queue: ReclaimQueue) {
@@ -37,9 +38,19 @@ final class RetiredBag: @unchecked Sendable {
     }
 
     /// Puts the blocks into the bag and chains the bag of the version that follows.
-    func close(_ blocks: [RetiredBlock], next: RetiredBag) {
+    ///
+    /// - Parameter shared: a bag that the last versions of several trees hold: it empties itself
+    ///   when all of them are gone.
+    func close(_ blocks: [RetiredBlock], next: RetiredBag, holding shared: RetiredBag? = nil) {
         self.blocks = blocks
         self.next = next
+        self.shared = shared
+    }
+
+    /// A bag that belongs to no version.
+    init(queue: ReclaimQueue, blocks: [RetiredBlock]) {
+        self.queue = queue
+        self.blocks = blocks
     }
 
     deinit {

@@ -7,11 +7,18 @@ extension Volume {
     /// tree's own flush kills blocks which need a list. Nothing changes a tree after the snapshot
     /// tree has been flushed. Source: FORMAT 9; ARCHITECTURE, "Commit".
     func commit() throws(FileError) {
-        let work = CommitWork(number: startCommit())
-        let branches = freezeAll()
+        let (number, asked) = startCommit()
+        let work = CommitWork(number: number)
+        admit(asked, work)
+        var branches = changed.freezeAll()
+        if let left = work.detached { branches.append(left) }
+        try moveLabels(work)
         for branch in branches { try flush(branch) }
         lock.locked { requests.hasUncommitted = false }
         for branch in branches { try advance(branch, in: work) }
+        try performHistory(work)
+        try dropReleased(work)
+        try writeRecords(work)
         try flushSnapshots(work)
         for address in arenas.planCompression() { retire(address, work) }
         // What the pending list names must not be handed out again before the list is durable.
@@ -19,27 +26,33 @@ extension Volume {
         defer { isReclaimPaused = false }
         let pending = try writePendingList(work)
         waiting.append(contentsOf: work.takeRetired())
+        holdDropped(work)
         try makeDurable(work, pending)
+        answer(work.requests, .success(()))
+        lock.locked { requests.hasLeftovers = hasLeftovers }
         isReclaimPaused = false
+        forgetIdleBranches()
         reclaim()
     }
 
-    private func startCommit() -> UInt64 {
+    private func startCommit() -> (number: UInt64, asked: [HistoryRequest]) {
         lock.locked {
             requests.started += 1
             requests.wantsCommit = false
-            return requests.started
+            return (requests.started, takeHistoryRequests())
         }
     }
 
-    /// Closes the active layers of all branches at one instant.
-    private func freezeAll() -> [Branch] {
-        let all = lock.locked { branches.values.filter(\.isMutable) }
-            .sorted { $0.label.lexicographicallyPrecedes($1.label) }
-        for branch in all { branch.lock.lock() }
-        for branch in all { branch.freeze() }
-        for branch in all { branch.lock.unlock() }
-        return all
+    /// What only dropped snapshots held may still be read by somebody who began with an earlier
+    /// version of any branch: it waits for all of them.
+    private func holdDropped(_ work: CommitWork) {
+        guard !work.dropped.isEmpty else { return }
+        let shared = RetiredBag(queue: reclaimQueue, blocks: work.dropped)
+        for branch in lock.locked({ Array(branches.values) }) {
+            let root = branch.lock.locked { branch.version.root }
+            let next = TreeVersion(root: root, queue: reclaimQueue)
+            replaceVersion(of: branch, by: next, retiring: [], holding: shared)
+        }
     }
 
     private func flushSnapshots(_ work: CommitWork) throws(FileError) {
@@ -65,11 +78,10 @@ extension Volume {
     private func writePendingList(_ work: CommitWork) throws(FileError) -> DeadlistRecord {
         for address in pendingListBlocks { retire(address, work) }
         pendingListBlocks = []
-        var list = DeadlistRecord(head: .none, tail: .none)
-        if !retired.isEmpty {
-            list = try extendChain(list, retired.keys.sorted(), work)
-            pendingListBlocks = work.queue.addresses(of: list)
-        }
+        try takeBacklog(work)
+        let first = work.queue.blockCount
+        let list = try prepend(retired.keys.sorted()[...], to: backlog, work)
+        pendingListBlocks = work.queue.blocks[first...].map(\.address)
         do throws(DeviceError) {
             try work.queue.write(to: device)
         } catch {
@@ -77,6 +89,28 @@ extension Volume {
         }
         return list
     }
+
+    /// Takes a bounded part of what dropped snapshots held from the disk, to be freed.
+    private func takeBacklog(_ work: CommitWork) throws(FileError) {
+        var count = 0
+        while !backlog.isEmpty, count < Self.backlogBlocksMax {
+            count += 1
+            let address = backlog.head.address
+            let entries: [BlockAddress]
+            do throws(FileError) {
+                entries = try takeHead(of: &backlog, work)
+            } catch {
+                log("what a deleted snapshot held is lost: \(error)")
+                backlog = DeadlistRecord(head: .none, tail: .none)
+                return
+            }
+            for entry in entries { drop(entry, work) }
+            retireChecked(address, work)
+        }
+    }
+
+    /// Blocks of lists that one commit takes from the backlog: 2042 addresses each.
+    private static let backlogBlocksMax = 48
 
     /// Logs, headers and superblocks in the order of FORMAT 9.2, with its flushes.
     private func makeDurable(
@@ -128,16 +162,5 @@ extension Volume {
             requests.durable = number
             lock.signal()
         }
-    }
-}
-
-extension WriteQueue {
-    /// Addresses of the queued blocks that belong to `list`, which was just written.
-    func addresses(of list: DeadlistRecord) -> [BlockAddress] {
-        // The pending list is the last thing queued: from its tail to its head.
-        guard let first = blocks.firstIndex(where: { $0.address == list.tail.address }) else {
-            return []
-        }
-        return blocks[first...].map(\.address)
     }
 }

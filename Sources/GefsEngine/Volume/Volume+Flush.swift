@@ -49,16 +49,21 @@ extension Volume {
     ) {
         let generation = flush.generation
         let base = branch.record.base
+        var change = TreeSize(referenced: flush.writtenBlocks, own: flush.writtenBlocks)
+        change.referenced -= flush.killed.count
         var free: [RetiredBlock] = []
         for pointer in flush.killed {
             if pointer.generation == generation {
                 // No committed superblock names it: free once nobody reads it.
                 free.append(RetiredBlock(address: pointer.address, afterCommit: 0))
                 retired[pointer.address] = 0
-            } else if pointer.generation > base {
+                change.own -= 1
+            } else if isOwn(pointer, base) {
+                if pointer.generation > base { change.own -= 1 }
                 branch.kills[pointer.generation, default: []].append(pointer.address)
             }
         }
+        branch.size.add(change)
         let next = TreeVersion(root: root, queue: reclaimQueue)
         old.bag.close(free, next: next.bag)
         branch.lock.locked {

@@ -11,6 +11,10 @@ struct FlushRequests {
     /// Too much is in memory.
     var wantsFlush = false
     var wantsCommit = false
+    /// Callers that wait for labels to change.
+    var history: [HistoryRequest] = []
+    /// A commit has left something to be taken apart by the next one.
+    var hasLeftovers = false
     /// Commits begun and durable, counted from 1. What was acknowledged before a commit began is
     /// in it.
     var started: UInt64 = 0
@@ -27,6 +31,7 @@ extension Volume {
     /// Starts the threads that write.
     func start() throws(FileError) {
         guard !isReadOnly else { return }
+        requests.hasLeftovers = hasLeftovers
         flushThread = WorkerThread { [self] in flushLoop() }
         guard flushThread != nil, reclaimer.start() else {
             stop()
@@ -98,9 +103,21 @@ extension Volume {
         return result
     }
 
+    /// Waits until nothing is left of what was deleted, and the space can be taken again.
+    func drainHistory() throws(FileError) {
+        guard !isReadOnly else { return }
+        while try onFlushThread({ $0.hasLeftovers }) {
+            try sync(evenIfClean: true)
+        }
+        try syncAndReclaim()
+    }
+
+    /// Whether the next commit has something to take apart. Flush thread only.
+    var hasLeftovers: Bool { !dropQueue.isEmpty || !backlog.isEmpty }
+
     /// Whether any branch holds what is not in a commit.
     var isDirty: Bool {
-        lock.locked { Array(branches.values) }.contains { $0.isMutable && $0.isDirty }
+        !changed.isEmpty
     }
 
     private func flushLoop() {
@@ -147,6 +164,7 @@ extension Volume {
                 }
                 if requests.wantsCommit { return .commit }
                 if requests.isStopping { return nil }
+                if requests.hasLeftovers { return .commit }
                 if requests.wantsFlush {
                     requests.wantsFlush = false
                     return .flush
@@ -165,8 +183,7 @@ extension Volume {
     /// Flushes the branches with the most changes until little is left in memory.
     private func flushLargeBranches() throws(FileError) {
         while unflushedBytes.load(ordering: .relaxed) > options.flushBytes / 2 {
-            let all = lock.locked { branches.values.filter(\.isMutable) }
-            let sized = all.map { branch in
+            let sized = changed.all.map { branch in
                 (branch: branch, bytes: branch.lock.locked { branch.activeBytes })
             }
             guard let largest = sized.max(by: { $0.bytes < $1.bytes }), largest.bytes > 0 else {

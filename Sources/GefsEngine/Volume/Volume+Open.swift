@@ -16,10 +16,15 @@ extension Volume {
     ) throws(FileError) -> Volume {
         let loaded = try load(device)
         let volume = Volume(device: device, options: options, loaded: loaded)
-        try volume.loadRecords()
+        try volume.loadHistory()
         if !volume.isReadOnly {
             try volume.repairCopies()
             try volume.loadPendingList()
+            do throws(FileError) {
+                try volume.loadFirstBlocks()
+            } catch {
+                volume.log("the first snapshot cannot be read: \(error)")
+            }
         }
         return volume
     }
@@ -72,24 +77,39 @@ extension Volume {
         return StoreWrite(at: address, buffer)
     }
 
-    /// Snapshot records and label counts, and the dialect that they show. Source: FORMAT 11.
-    private func loadRecords() throws(FileError) {
-        for record in try snapshots.records() { records[record.generation] = record }
-        for label in try snapshots.labels() {
-            labelCounts[label.record.generation, default: 0] += 1
+    /// Labels and snapshot records, and the dialect that they show. Source: FORMAT 11.
+    private func loadHistory() throws(FileError) {
+        var graph = HistoryGraph()
+        for record in try snapshots.records() { graph.put(record) }
+        for label in try snapshots.labels() { graph.setLabel(label.name, label.record) }
+        for pair in try snapshots.pairs(Key.config(LabelTime.keyPrefix).bytes) {
+            let name = Array(pair.key.dropFirst(1 + LabelTime.keyPrefix.count))
+            guard graph.labels[name] != nil else { continue }
+            graph.times[name] = Int64(String(decoding: pair.value, as: UTF8.self))
         }
-        let hasForeignLink = records.values.contains {
+        for pair in try snapshots.pairs(Key.config(TreeSize.keyPrefix).bytes) {
+            let digits = pair.key.dropFirst(1 + TreeSize.keyPrefix.count)
+            guard let number = UInt64(String(decoding: digits, as: UTF8.self), radix: 16) else {
+                continue
+            }
+            let generation = Generation(rawValue: number)
+            if graph.records[generation] != nil { graph.sizes[generation] = TreeSize(pair.value) }
+        }
+        let hasForeignLink = graph.records.values.contains {
             $0.generation != .zero && $0.predecessor.isNone
         }
+        // What nothing needs any more: upstream leaves such records, and so does a crash of ours.
+        dropQueue = graph.records.keys.filter { graph.isDroppable($0) }.sorted()
+        history.change { $0 = graph }
         dialect = hasForeignLink ? .n : .r
         if dialect == .r, try hasControlFiles() { dialect = .n }
     }
 
     /// Whether label `adm` holds the files `ctl` and `status` of dialect N.
     private func hasControlFiles() throws(FileError) -> Bool {
-        guard let label = try snapshots.label(Array("adm".utf8)),
-            let record = records[label.generation]
-        else { return false }
+        guard let record = history.read({ $0.record(ofLabel: LabelName.adm) }) else {
+            return false
+        }
         let root = TreeRoot(pointer: record.root, height: Int(record.height))
         guard
             let bytes = try lookup(
@@ -103,46 +123,72 @@ extension Volume {
         return true
     }
 
-    /// Takes over the blocks that the last commit left to be freed.
+    /// Frees the blocks that the last commit left to be freed: it does not reach them.
+    ///
+    /// The blocks of the list itself stay, since a crash before the next commit needs the list again.
     private func loadPendingList() throws(FileError) {
         let list = DeadlistRecord(head: superblock.pendingHead, tail: superblock.pendingTail)
         guard !list.isEmpty else { return }
-        var entries: Set<BlockAddress> = []
+        var own: Set<BlockAddress> = []
         do throws(FileError) {
-            try walkChain(list) { block, address in
-                pendingListBlocks.append(address)
-                for index in 0..<block.addressCount {
-                    if let entry = try? block.deadAddress(index) { entries.insert(entry) }
+            try walkChain(list) { _, address in own.insert(address) }
+            try walkChain(list) { block, _ in
+                for entry in block.deadAddresses where !own.contains(entry) && isAllocated(entry) {
+                    free(entry)
                 }
             }
         } catch {
             // A list that cannot be read costs the space of its blocks, nothing else.
             log("the list of pending frees is lost: \(error)")
         }
-        entries.subtract(pendingListBlocks)
-        // The committed state does not reach them: free at once, for use by the next commit.
-        for address in entries where isAllocated(address) { free(address) }
+        pendingListBlocks = own.sorted()
     }
 
     // MARK: Branches
 
+    /// The branch of a label, opened when it is first asked for, with one user more.
+    func use(_ label: [UInt8], mayBlock: Bool) throws(FileError) -> Branch {
+        while true {
+            let branch = try branch(label, mayBlock: mayBlock)
+            guard branch.lock.locked({ branch.addUser() }) else { continue }
+            if branch.isMutable { lock.locked { _ = usedLabels.insert(label) } }
+            return branch
+        }
+    }
+
     /// The branch of a label, opened when it is first asked for.
     func branch(_ label: [UInt8], mayBlock: Bool) throws(FileError) -> Branch {
-        if let branch = lock.locked({ branches[label] }) { return branch }
-        guard mayBlock else { throw .wouldBlock }
-        guard let named = try snapshots.label(label),
-            let record = try snapshots.record(named.generation)
-        else { throw .unknownLabel }
-        let branch = Branch(
-            volume: self, label: label, isMutable: named.isMutable, record: record)
-        ledger.noteHeight(Int(record.height))
-        let (kept, isNew) = lock.locked { () -> (Branch, Bool) in
-            if let other = branches[label] { return (other, false) }
-            branches[label] = branch
-            return (branch, true)
+        while true {
+            if let branch = lock.locked({ branches[label] }) { return branch }
+            guard mayBlock else { throw .wouldBlock }
+            lock.locked {
+                while leaving.contains(label), failure == nil, !requests.isStopped { lock.wait() }
+            }
+            let (named, record) = history.read { ($0.labels[label], $0.record(ofLabel: label)) }
+            guard let named, let record else { throw .unknownLabel }
+            let branch = Branch(
+                volume: self, label: label, isMutable: named.isMutable, record: record)
+            ledger.noteHeight(Int(record.height))
+            let isNew = lock.locked { () -> Bool in
+                // Meanwhile somebody else may have opened, renamed or deleted it.
+                guard branches[label] == nil, !leaving.contains(label),
+                    history.label(label) == named
+                else { return false }
+                branches[label] = branch
+                return true
+            }
+            guard isNew else { continue }
+            if branch.isMutable, !isReadOnly { try branch.recoverClears() }
+            return branch
         }
-        if isNew, kept.isMutable, !isReadOnly { try kept.recoverClears() }
-        return kept
+    }
+
+    /// Forgets branches that nobody uses: another one is opened when somebody asks again.
+    func forgetIdleBranches() {
+        let open = lock.locked { Array(branches) }
+        for (label, branch) in open where branch.retireIfIdle() {
+            lock.locked { branches[label] = nil }
+        }
     }
 
     /// Ends the threads without a commit and closes the device.

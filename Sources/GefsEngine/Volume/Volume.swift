@@ -38,6 +38,8 @@ final class Volume: @unchecked Sendable {
     let reclaimQueue = ReclaimQueue()
     let reclaimer = Reclaimer()
     let snapshots: SnapshotTree
+    let history = History()
+    let changed = ChangedBranches()
     /// What the disk looked like when it was opened, and what was repaired.
     let openNotes: [String]
 
@@ -50,6 +52,10 @@ final class Volume: @unchecked Sendable {
     let lock = Lock()
     /// lock.
     var branches: [[UInt8]: Branch] = [:]
+    /// lock. Labels that are being deleted: nobody opens them.
+    var leaving: Set<[UInt8]> = []
+    /// lock. Branches that somebody has attached to since the volume was opened.
+    var usedLabels: Set<[UInt8]> = []
     /// lock. Why changes are refused; set once.
     var failure: FileError?
     /// lock.
@@ -71,10 +77,13 @@ final class Volume: @unchecked Sendable {
     var durableCommit: UInt64 = 0
     /// While above 0 no block becomes free: somebody looks at the last commit as a whole. lock.
     var pins = 0
-    /// flush. All snapshot records, by generation.
-    var records: [Generation: SnapshotRecord] = [:]
-    /// flush. How many labels name a generation.
-    var labelCounts: [Generation: Int] = [:]
+    /// flush. Records that may have nothing left that needs them.
+    var dropQueue: [Generation] = []
+    /// flush. What dropped snapshots held, as far as it is not free yet: the part of the pending
+    /// list that stays on the disk from commit to commit.
+    var backlog = DeadlistRecord(head: .none, tail: .none)
+    /// flush. The blocks that the first record of all holds; nil where they are not known.
+    var firstBlocks: Set<BlockAddress>?
     /// flush. Which of the two dialects the disk is kept in.
     var dialect: Dialect
     var flushThread: WorkerThread?
@@ -131,6 +140,11 @@ final class Volume: @unchecked Sendable {
             throw .qidsExhausted
         }
         return qid
+    }
+
+    /// Blocks of a snapshot's tree, where somebody has counted them.
+    func treeSize(_ generation: Generation) -> TreeSize? {
+        history.read { $0.sizes[generation] }
     }
 
     // MARK: Memory

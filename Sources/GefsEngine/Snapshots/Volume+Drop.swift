@@ -1,0 +1,251 @@
+import GefsFormat
+
+/// Taking apart what nothing needs any more. Source: FORMAT 8.4, "Drop".
+extension Volume {
+    /// Own blocks of a tip that one commit frees; a larger tree shrinks from commit to commit.
+    static let pruneBlocksMax = 100_000
+
+    /// Drops the records that the commit has released, and goes on with what earlier commits left.
+    func dropReleased(_ work: CommitWork) throws(FileError) {
+        dropQueue.append(contentsOf: work.takeReleased())
+        var budget = Self.pruneBlocksMax
+        while budget > 0, let generation = dropQueue.first {
+            guard
+                let record = history.read({ graph in
+                    graph.isDroppable(generation) ? graph.records[generation] : nil
+                })
+            else {
+                dropQueue.removeFirst()
+                continue
+            }
+            if let next = history.read({ $0.successor(of: record) }) {
+                let before = history.read { $0.heldBefore(record) }
+                replaceInLine(record, by: next, work)
+                try inherit(
+                    from: record.generation, by: next.generation, before: before, work)
+                budget -= 1
+            } else {
+                guard try dropTip(record, &budget, work) else { break }
+            }
+            dropQueue.removeFirst()
+            dropQueue.append(contentsOf: work.takeReleased())
+        }
+    }
+
+    /// Whether blocks born in a generation are held by `before` or its predecessors.
+    ///
+    /// The first record of all holds only what ream made it of, and such blocks get onto no list.
+    static func isHeld(birth: Generation, before: Generation) -> Bool {
+        birth <= before && before != .zero
+    }
+
+    /// Takes a record out of its line; `next` is what came behind it.
+    func replaceInLine(_ old: SnapshotRecord, by next: SnapshotRecord, _ work: CommitWork) {
+        history.change { graph in
+            if var before = graph.records[old.predecessor], before.successor == old.generation {
+                before.successor = next.generation
+                graph.put(before)
+            }
+            var next = next
+            next.predecessor = old.predecessor
+            graph.remove(old.generation)
+            graph.sizes[old.generation] = nil
+            graph.put(next)
+        }
+        work.touch(old.generation, next.generation)
+        if !old.predecessor.isNone { work.touch(old.predecessor) }
+        if old.base != old.predecessor, !old.base.isNone { work.touch(old.base) }
+    }
+
+    /// The deadlists of a dropped record go to its successor; of those, what only the dropped
+    /// one still held is freed. Steps 2 and 3.
+    func inherit(
+        from old: Generation, by next: Generation, before: Generation, _ work: CommitWork
+    ) throws(FileError) {
+        for list in try deadlists(of: old) {
+            try snapshots.remove(Key.deadlist(old, birth: list.birth))
+            if list.birth >= old {
+                // Upstream can leave lists of blocks that their own snapshot holds (FORMAT 8.4).
+                try discard(list.record, work)
+            } else if Self.isHeld(birth: list.birth, before: before) {
+                try extendDeadlist(next, list.birth, by: list.record, work)
+            } else {
+                try free(list.record, work)
+            }
+        }
+        for list in try deadlists(of: next)
+        where list.birth < next && !Self.isHeld(birth: list.birth, before: before) {
+            try snapshots.remove(Key.deadlist(next, birth: list.birth))
+            try free(list.record, work)
+        }
+    }
+
+    /// Drops the last record of a line, or takes a piece off its tree; whether it is gone.
+    ///
+    /// Step 4. What is on the record's lists is held by its predecessor, so only the lists go.
+    private func dropTip(
+        _ record: SnapshotRecord, _ budget: inout Int, _ work: CommitWork
+    ) throws(FileError) -> Bool {
+        let before = history.read { $0.heldBefore(record) }
+        let own: OwnBlocks
+        do throws(FileError) {
+            own = try ownBlocks(of: record, before, limit: budget)
+        } catch {
+            // A damaged tree keeps its blocks; nothing else suffers.
+            log("snapshot \(record.generation) cannot be taken apart: \(error)")
+            return true
+        }
+        budget -= own.blocks.count
+        guard own.isComplete else {
+            try shrink(record, removing: own.dataKeys, before, work)
+            return false
+        }
+        for address in own.blocks { drop(address, work) }
+        for list in try deadlists(of: record.generation) {
+            try snapshots.remove(Key.deadlist(list.generation, birth: list.birth))
+            try discard(list.record, work)
+        }
+        history.change { graph in
+            if var before = graph.records[record.predecessor],
+                before.successor == record.generation
+            {
+                before.successor = .none
+                graph.put(before)
+            }
+            graph.remove(record.generation)
+            graph.sizes[record.generation] = nil
+        }
+        work.touch(record.generation)
+        for origin in Set([record.predecessor, record.base]) where !origin.isNone {
+            work.release(origin)
+        }
+        return true
+    }
+
+    /// Removes file data from a dropped tree, so that what is left fits one commit.
+    ///
+    /// The record stays whole all the time: a crash finds a tree with holes in its files.
+    private func shrink(
+        _ record: SnapshotRecord, removing keys: [Key], _ before: Generation, _ work: CommitWork
+    ) throws(FileError) {
+        let memtable = Memtable()
+        for key in keys { key.withBytes { memtable.remove($0, presentBelow: true) } }
+        let flush = TreeFlush(self, generation: record.generation)
+        let root: TreeRoot
+        do throws(TreeError) {
+            root = try Tree.apply(
+                memtable.makeBatch(),
+                to: TreeRoot(pointer: record.root, height: Int(record.height)), target: flush)
+        } catch {
+            flush.abandon()
+            throw FileError(error)
+        }
+        try flush.writeQueued()
+        for pointer in flush.killed where isOwn(pointer, before) { drop(pointer.address, work) }
+        history.change { graph in
+            var smaller = record
+            smaller.root = root.pointer
+            smaller.height = UInt32(root.height)
+            graph.put(smaller)
+            graph.sizes[record.generation] = nil
+        }
+        work.touch(record.generation)
+    }
+
+    /// Whether a block that a record refers to is held by nothing before it in its line.
+    func isOwn(_ pointer: BlockPointer, _ before: Generation) -> Bool {
+        if pointer.generation > before { return true }
+        return before == .zero && pointer.generation == .zero
+            && !(firstBlocks?.contains(pointer.address) ?? true)
+    }
+
+    /// The blocks of generation 0, the first record of all: what ream shared between labels.
+    ///
+    /// Other blocks born in generation 0 belong to the tree of `adm` alone (SEMANTICS 12.32).
+    func loadFirstBlocks() throws(FileError) {
+        guard let first = history.record(.zero) else { return }
+        let held = try ownBlocks(of: first, .none, limit: Self.firstBlocksMax)
+        if held.isComplete { firstBlocks = Set(held.blocks) }
+    }
+
+    private static let firstBlocksMax = 10_000
+
+    /// A block that only dropped snapshots held; passed over where a damaged disk cannot mean it.
+    func drop(_ address: BlockAddress, _ work: CommitWork) {
+        guard isAllocated(address), retired[address] == nil else { return }
+        retired[address] = work.number
+        work.dropped.append(RetiredBlock(address: address, afterCommit: work.number))
+    }
+
+    /// Frees all blocks on a list, and those that hold the list. What is long goes bit by bit.
+    private func free(_ record: DeadlistRecord, _ work: CommitWork) throws(FileError) {
+        backlog = try join(backlog, record, work)
+    }
+
+    /// Frees the blocks of a list, but not what is on it.
+    private func discard(_ record: DeadlistRecord, _ work: CommitWork) throws(FileError) {
+        try walkChain(record, work) { _, address in retireChecked(address, work) }
+    }
+}
+
+/// Blocks that a tree holds and its predecessor does not.
+struct OwnBlocks {
+    var blocks: [BlockAddress] = []
+    /// Keys of file data that was met, as far as it is own.
+    var dataKeys: [Key] = []
+    var isComplete = true
+}
+
+extension Volume {
+    /// Walks what is own in a record's tree; nothing below a node that was born before is visited.
+    ///
+    /// - Parameter limit: stops among the file data when so many blocks have been found.
+    func ownBlocks(
+        of record: SnapshotRecord, _ before: Generation, limit: Int
+    ) throws(FileError) -> OwnBlocks {
+        var own = OwnBlocks()
+        let all = before.isNone
+        var pending = [(pointer: record.root, height: Int(record.height))]
+        while let (pointer, height) = pending.popLast() {
+            guard all || isOwn(pointer, before) else { continue }
+            own.blocks.append(pointer.address)
+            let node: BlockBuffer
+            do throws(ReadError) {
+                node = try Tree.readNode(
+                    pointer, height: height, from: reader, mayBlock: true)
+            } catch {
+                throw FileError(error)
+            }
+            func note(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
+                guard key.first == KeyKind.data.rawValue, value.count >= BlockPointer.byteCount,
+                    let base = value.baseAddress
+                else { return }
+                let data = BlockPointer(decoding: base)
+                guard !data.address.isNone, all || isOwn(data, before) else { return }
+                own.blocks.append(data.address)
+                own.dataKeys.append(Key(key))
+            }
+            withExtendedLifetime(node) {
+                if height == 1 {
+                    let leaf = LeafView(unchecked: node.base)
+                    for index in 0..<leaf.count { note(leaf.key(index), leaf.value(index)) }
+                } else {
+                    let pivot = PivotView(unchecked: node.base)
+                    for index in 0..<pivot.messageCount {
+                        let message = pivot.message(index)
+                        if message.kind == .insert { note(message.key, message.payload) }
+                    }
+                    // Last in, first out: from the left, where the file data lies.
+                    for index in (0..<pivot.childCount).reversed() {
+                        pending.append((pivot.pointer(index), height - 1))
+                    }
+                }
+            }
+            if own.dataKeys.count > limit, !pending.isEmpty {
+                own.isComplete = false
+                return own
+            }
+        }
+        return own
+    }
+}
