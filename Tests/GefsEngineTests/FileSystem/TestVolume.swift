@@ -38,12 +38,15 @@ final class TestVolume {
         return options
     }
 
-    func root(_ label: String = "main") throws -> FileHandle {
-        try fileSystem.attach(Array(label.utf8), as: caller)
+    /// The label that paths are of.
+    var label = "main"
+
+    func root(_ label: String? = nil) throws -> FileHandle {
+        try fileSystem.attach(Array((label ?? self.label).utf8), as: caller)
     }
 
     /// A handle on a path; to be closed.
-    func walk(_ path: String, label: String = "main") throws -> FileHandle {
+    func walk(_ path: String, label: String? = nil) throws -> FileHandle {
         var handle = try root(label)
         for part in path.split(separator: "/") {
             let next: FileHandle
