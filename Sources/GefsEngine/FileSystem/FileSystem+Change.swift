@@ -94,7 +94,7 @@ extension FileSystem {
             guard Protection(entry).allows(.write, to: caller, users: users) else {
                 throw .permissionDenied
             }
-            if entry.isDirectory {
+            if entry.isDirectory || node.isAdministrative {
                 if length != 0 { throw .permissionDenied }
                 changes.length = nil
             }

@@ -23,6 +23,7 @@ extension FileSystem {
     ) throws(FileError) -> Int {
         guard let mode = handle.openMode, mode.allowsWriting else { throw .notOpen }
         guard let node = handle.node, !node.isDirectory else { throw .isADirectory }
+        if node.isAdministrative { throw .permissionDenied }
         try node.branch.lock.locked { () throws(FileError) -> Void in
             try node.branch.checkWritable(node)
         }

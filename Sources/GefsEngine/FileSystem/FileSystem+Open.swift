@@ -22,7 +22,7 @@ extension FileSystem {
         if handle.isOpen { throw .alreadyOpen }
         if mode.truncates {
             try branch.lock.locked { () throws(FileError) -> Void in try branch.checkWritable() }
-            if !branch.lock.locked({ node.entry.isAppendOnly }) {
+            if !node.isAdministrative, !branch.lock.locked({ node.entry.isAppendOnly }) {
                 try truncate(node, to: 0, as: caller)
             }
         }
@@ -55,7 +55,8 @@ extension FileSystem {
     func checkRemovable(
         _ handle: FileHandle, _ node: FileNode, _ caller: Caller, _ users: UserTable
     ) throws(FileError) {
-        guard node.parent != nil, let parent = handle.parentProtection,
+        guard node.parent != nil, handle.administrationFile == nil,
+            let parent = handle.parentProtection,
             parent.allows(.write, to: caller, users: users)
         else { throw .permissionDenied }
     }

@@ -40,6 +40,7 @@ public final class FileSystem: @unchecked Sendable {
             }
             volume.log("users file replaced by a default: \(error)")
         }
+        if volume.dialect == .n, !volume.isReadOnly { fileSystem.addAdministrationFiles() }
         return fileSystem
     }
 
@@ -173,14 +174,23 @@ public final class FileSystem: @unchecked Sendable {
         }
     }
 
+    /// Whether every change may use the reserve that is kept for deletions and commits; until the
+    /// volume is closed. Source: SEMANTICS 9, `reserve`.
+    public var isReserveOpen: Bool {
+        get { volume.ledger.isReserveOpen }
+        set { volume.ledger.isReserveOpen = newValue }
+    }
+
     /// How full the volume is; cheap.
     public func space() -> SpaceReport {
-        SpaceReport(
+        let isReserveOpen = self.isReserveOpen
+        return SpaceReport(
             arenas: volume.arenas.arenas.map { arena in
                 SpaceReport.Arena(
                     address: arena.address.rawValue, size: arena.byteCount,
                     used: UInt64(arena.usedBlocks * Geometry.blockBytes),
-                    reserve: UInt64(arena.reserveBlocks * Geometry.blockBytes))
+                    reserve: isReserveOpen
+                        ? 0 : UInt64(arena.reserveBlocks * Geometry.blockBytes))
             },
             promisedBytes: UInt64(volume.ledger.promisedBlocks * Geometry.blockBytes))
     }

@@ -39,6 +39,8 @@ final class SpaceLedger: @unchecked Sendable {
     private let arenas: ArenaSet
     /// Highest tree, in levels; only grows.
     private var height = 2
+    /// Every change may use the reserve.
+    private var opensReserve = false
 
     init(arenas: ArenaSet) {
         self.arenas = arenas
@@ -54,7 +56,7 @@ final class SpaceLedger: @unchecked Sendable {
             total += promise
             let need = total.blocks(height: height, nodesMax: arenas.usedBlocks) + commitBlocks
             var room = arenas.availableBlocks
-            if drawsOnReserve {
+            if drawsOnReserve || opensReserve {
                 // Half of the reserve at a time: the rest is for the commit that follows.
                 room += (arenas.availableBlocksWithReserve - room) / 2
             }
@@ -73,6 +75,12 @@ final class SpaceLedger: @unchecked Sendable {
     /// The changes have been flushed, or never were made.
     func release(_ promise: SpacePromise) {
         lock.locked { outstanding -= promise }
+    }
+
+    /// Whether every change may use the reserve, not only those that make room.
+    var isReserveOpen: Bool {
+        get { lock.locked { opensReserve } }
+        set { lock.locked { opensReserve = newValue } }
     }
 
     func noteHeight(_ levels: Int) {

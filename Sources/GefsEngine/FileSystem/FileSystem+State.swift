@@ -1,0 +1,110 @@
+import GefsFormat
+
+/// What is in memory of a volume: for whoever looks for the reason of something.
+public struct MemoryState: Sendable, Hashable {
+    /// Blocks in the cache, and the bytes that they take of its limit.
+    public var cachedBlocks: Int
+    public var cachedBytes: Int
+    public var cacheBytesMax: UInt64
+    /// Since the volume was opened.
+    public var hits: Int
+    public var misses: Int
+    public var evictions: Int
+    /// Bytes of changes that are not written yet.
+    public var unflushedBytes: Int
+    /// Blocks that are to become free with a commit to come.
+    public var retiredBlocks: Int
+}
+
+/// The free space of an arena, as it lies there.
+public struct FreeSpaceState: Sendable, Hashable {
+    /// Where the arena begins, in bytes.
+    public var address: UInt64
+    public var freeBytes: UInt64
+    /// Runs of free blocks that follow each other.
+    public var runs: Int
+    public var longestRunBytes: UInt64
+}
+
+extension FileSystem {
+    /// What is in memory now.
+    public func memoryState() throws(FileError) -> MemoryState {
+        let cache = volume.cache.statistics
+        let retired = try volume.onFlushThread { $0.retired.count }
+        return MemoryState(
+            cachedBlocks: cache.blocks, cachedBytes: cache.byteCount,
+            cacheBytesMax: volume.options.cacheBytes, hits: cache.hits, misses: cache.misses,
+            evictions: cache.evictions,
+            unflushedBytes: volume.unflushedBytes.load(ordering: .relaxed), retiredBlocks: retired)
+    }
+
+    /// How the free space of each arena lies. Looks at every 64 blocks of the volume once.
+    public func freeSpace() throws(FileError) -> [FreeSpaceState] {
+        try volume.onFlushThread { volume in
+            volume.arenas.arenas.map { arena in
+                let runs = arena.map.freeRuns()
+                return FreeSpaceState(
+                    address: arena.address.rawValue,
+                    freeBytes: UInt64(arena.map.freeCount * Geometry.blockBytes),
+                    runs: runs.count, longestRunBytes: UInt64(runs.longest * Geometry.blockBytes))
+            }
+        }
+    }
+}
+
+extension FreeMap {
+    /// How many runs of free blocks there are, and the blocks of the longest.
+    func freeRuns() -> (count: Int, longest: Int) {
+        var (count, longest, length) = (0, 0, 0)
+        for chunk in 0..<chunkCount {
+            let blocks = self.length(of: chunk)
+            for word in 0..<(blocks + 63) / 64 {
+                let valid = min(64, blocks - word * 64)
+                var bits = bits(chunk, word)
+                var rest = valid
+                while rest > 0 {
+                    let free = min(rest, (~bits).trailingZeroBitCount)
+                    if free > 0 {
+                        if length == 0 { count += 1 }
+                        length += free
+                        longest = max(longest, length)
+                        rest -= free
+                        bits = free == 64 ? 0 : bits >> UInt64(free)
+                    }
+                    if rest == 0 { break }
+                    length = 0
+                    let used = min(rest, bits.trailingZeroBitCount)
+                    rest -= used
+                    bits = used == 64 ? 0 : bits >> UInt64(used)
+                }
+            }
+        }
+        return (count, longest)
+    }
+}
+
+extension FileHandle {
+    /// The label whose tree the file lies in; `dump` for the directory of all labels.
+    public var label: [UInt8] { node?.branch.label ?? Dump.label }
+
+    /// Where the file lies below its tree's root now, a slash before each name.
+    public var path: [UInt8] {
+        guard let node else { return [UInt8(ascii: "/")] }
+        return node.branch.lock.locked {
+            var names: [[UInt8]] = []
+            var next: FileNode? = node
+            while let current = next, current.parent != nil {
+                names.append(current.name)
+                next = current.parent
+            }
+            if names.isEmpty { return [UInt8(ascii: "/")] }
+            return names.reversed().flatMap { [UInt8(ascii: "/")] + $0 }
+        }
+    }
+
+    /// Whether the file has lost its name.
+    public var isRemoved: Bool {
+        guard let node else { return false }
+        return node.branch.lock.locked { node.isRemoved }
+    }
+}
