@@ -113,6 +113,7 @@ extension Connection {
         case .wstat(let message): return message.mayBeSync ? .sync : .device
         case .write:
             if case .control = binding?.target { return .control }
+            if binding?.administration != nil { return .control }
             return .device
         default: return .device
         }

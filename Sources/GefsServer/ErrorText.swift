@@ -5,6 +5,8 @@ import NineP
 enum ErrorText {
     /// Ends in the type's number, which `text(of:)` adds.
     static let unknownMessage: StaticString = "unknown message"
+    /// Followed by the reason, which `ByteBuffer.append(_:tag:limit:)` adds.
+    static let refused: StaticString = "ctl -- "
 
     static func text(of error: RequestError) -> StaticString {
         switch error {
@@ -22,6 +24,10 @@ enum ErrorText {
         case .attachDenied: "attach -- unknown user or failed authentication"
         case .controlRefuses: "permission denied"
         case .notOpen: "read/write -- on non open fid"
+        case .message(.invalid): "invalid control message"
+        case .message(.checkFailed): "check -- fs not ok"
+        case .message(.file(let error)): text(of: error)
+        case .message(.refused): refused
         }
     }
 

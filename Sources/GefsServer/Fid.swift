@@ -16,6 +16,8 @@ struct FidBinding {
     var qidType: UInt8
     /// The last directory read gave nothing because a record was larger than its count.
     var recordDidNotFit = false
+    /// Set where the file is one that the server carries out.
+    var administration: AdministrationFid?
 
     /// The handle that has to be closed when the fid goes.
     var handle: FileHandle? {
@@ -87,7 +89,9 @@ final class Fid {
     /// Directory reads move a cursor, and writes to an append-only file land in the order in which
     /// they run.
     func access(for request: Request) -> FidAccess {
-        guard let binding, case .file = binding.target else { return .exclusive }
+        guard let binding, case .file = binding.target, binding.administration == nil else {
+            return .exclusive
+        }
         switch request {
         case .read: return binding.qidType & WireQid.directoryType != 0 ? .exclusive : .shared
         case .write: return binding.qidType & WireQid.appendOnlyType != 0 ? .exclusive : .shared

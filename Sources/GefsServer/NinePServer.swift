@@ -15,6 +15,7 @@ public final class NinePServer: Sendable {
         var boundAddresses: [ListenAddress] = []
         var sockets: [UnixSocketFile] = []
         var connections: [ObjectIdentifier: Connection] = [:]
+        var consoles: [ObjectIdentifier: (ConsoleConnection, any EventLoop)] = [:]
     }
 
     let fileSystem: FileSystem
@@ -73,6 +74,9 @@ public final class NinePServer: Sendable {
         do throws(ServerError) {
             for listener in configuration.listeners { try check(listener) }
             for listener in configuration.listeners { try start(listener) }
+            if let path = configuration.consolePath, let handler = configuration.controlHandler {
+                try startConsole(path: path, handler)
+            }
         } catch {
             stop()
             throw error
@@ -99,7 +103,11 @@ public final class NinePServer: Sendable {
             connection.eventLoop.execute { connection.beginDraining() }
             connection.eventLoop.scheduleTask(in: patience) { connection.closeNow() }
         }
-        state.wait { $0.connections.isEmpty }
+        for (console, eventLoop) in state.withLock({ Array($0.consoles.values) }) {
+            eventLoop.execute { console.beginDraining() }
+            eventLoop.scheduleTask(in: patience) { console.closeNow() }
+        }
+        state.wait { $0.connections.isEmpty && $0.consoles.isEmpty }
         pools.shutDown()
         try? group.syncShutdownGracefully()
     }

@@ -25,13 +25,17 @@ extension ByteBuffer {
     /// Appends an Rerror, its text cut where the message size demands it.
     mutating func append(_ error: RequestError, tag: Tag, limit: Int) {
         let text = ErrorText.text(of: error).wireBytes
-        if case .unknownMessage(let type) = error {
-            let numbered = Array(text) + Array(" type \(type)".utf8)
-            numbered.withUnsafeBytes { appendError($0, tag: tag, limit: limit) }
-        } else {
-            appendError(text, tag: tag, limit: limit)
+        let detail: String
+        switch error {
+        case .unknownMessage(let type): detail = " type \(type)"
+        case .message(.refused(let reason)): detail = reason
+        default: return appendError(text, tag: tag, limit: limit)
         }
+        let detailed = Array(text) + Array(detail.utf8.prefix(Self.errorDetailBytesMax))
+        detailed.withUnsafeBytes { appendError($0, tag: tag, limit: limit) }
     }
+
+    private static let errorDetailBytesMax = 512
 
     private mutating func appendError(_ text: UnsafeRawBufferPointer, tag: Tag, limit: Int) {
         let overhead = WireLimits.headerBytes + 2

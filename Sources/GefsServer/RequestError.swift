@@ -24,4 +24,6 @@ enum RequestError: Error, Hashable {
     /// What the control tree does not have.
     case controlRefuses
     case notOpen
+    /// A line written to the file `ctl` of label `adm`.
+    case message(ControlMessageError)
 }

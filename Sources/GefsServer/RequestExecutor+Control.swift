@@ -79,6 +79,13 @@ extension RequestExecutor {
     ) throws(RequestError) {
         guard file.isOpenForReading else { throw .notOpen }
         let contents = file.node == .control ? file.reply : Self.controlListing
+        try appendPiece(of: contents, message, job, into: &reply)
+    }
+
+    /// Answers a read with what it asks for of `contents`.
+    func appendPiece(
+        of contents: [UInt8], _ message: Tread, _ job: Job, into reply: inout ByteBuffer
+    ) throws(RequestError) {
         let start = min(contents.count, Int(clamping: message.offset))
         let countMax = Self.readBytes(message.count, messageBytesMax: job.messageBytesMax)
         let piece = contents[start..<start + min(countMax, contents.count - start)]

@@ -28,7 +28,9 @@ extension RequestExecutor {
             }
         }
         var bound = binding
-        bound.target = .file(reached ?? fileSystem.clone(start))
+        let handle = reached ?? fileSystem.clone(start)
+        bound.target = .file(handle)
+        bound.administration = handle.administrationFile.map { AdministrationFid($0) }
         if let last = qids.last { bound.qidType = last.type }
         do throws(RequestError) {
             try reply.append(qids, tag: job.tag, limit: job.messageBytesMax)

@@ -56,6 +56,12 @@ struct RequestExecutor: Sendable {
         guard let binding = job.binding else { throw .unknownFid }
         switch binding.target {
         case .file(let handle):
+            if let administration = binding.administration,
+                try executeAdministration(
+                    request, job, on: handle, administration, into: &reply)
+            {
+                return .done
+            }
             return try execute(request, job, on: handle, binding, into: &reply)
         case .control(let file):
             return try executeControl(request, job, on: file, binding, into: &reply)

@@ -45,6 +45,8 @@ public struct ServerConfiguration: Sendable {
     /// Anyone may use `%` attaches, and attaching `adm` makes one user adm.
     public var isPermissive = false
     public var controlHandler: (any ControlHandler)?
+    /// Where the console listens: a unix socket of mode 0600 for the handler's commands.
+    public var consolePath: String?
     public var logger = Logger(label: "gefs.server")
     /// Called once, on some thread, when the connection over standard input has ended.
     public var standardIOEnded: (@Sendable () -> Void)?
