@@ -1,7 +1,7 @@
 import GefsEngine
 import GefsServer
 
-/// The commands as the server's control file takes them.
+/// The commands as the server's control file, its console, and the file `ctl` of dialect N take them.
 ///
 /// A line that begins with `{` is a `ControlRequest`, and its answer is one JSON object a line,
 /// the last one of type `end` or `error`. Any other line is a command as a person types it, and
@@ -16,7 +16,7 @@ public struct ControlConsole: ControlHandler {
     public func run(_ command: String, user: UserID) -> String {
         let bytes = Array(command.utf8)
         guard bytes.first == UInt8(ascii: "{") else {
-            return text(Self.words(command)) { try service.perform($0, reply: $1) }
+            return text(ControlWords.split(command)) { try service.perform($0, reply: $1) }
         }
         guard let request = try? ReportLine.decode(ControlRequest.self, from: bytes) else {
             return line(CommandFailure("ctl", "not a request", status: .usage))
@@ -32,6 +32,14 @@ public struct ControlConsole: ControlHandler {
         }
     }
 
+    public func runMessage(_ line: String, user: UserID) throws(ControlMessageError) {
+        try service.performMessage(ControlWords.split(line))
+    }
+
+    public func status() throws(FileError) -> String {
+        try service.statusText()
+    }
+
     private func text(
         _ words: [String], _ perform: ([String], ControlService.Reply) throws -> ExitStatus
     ) -> String {
@@ -43,9 +51,10 @@ public struct ControlConsole: ControlHandler {
                     Swift.type(of: report).type, try ReportLine.encode(report))
             }
         } catch let failure as CommandFailure {
-            answer.append(failure.description)
+            answer.append(
+                failure.what.isEmpty ? failure.why : "\(failure.what): \(failure.why)")
         } catch {
-            answer.append("gefs: \(error)")
+            answer.append("\(error)")
         }
         return answer.map { $0 + "\n" }.joined()
     }
@@ -53,26 +62,5 @@ public struct ControlConsole: ControlHandler {
     private func line(_ report: some Report) -> String {
         guard let line = try? ReportLine.encode(report) else { return "" }
         return String(decoding: line, as: UTF8.self) + "\n"
-    }
-
-    /// Splits a line as rc does: at spaces, with single quotes around what holds some.
-    static func words(_ line: String) -> [String] {
-        var words: [String] = []
-        var word: String?
-        var isQuoted = false
-        for character in line {
-            switch character {
-            case "'":
-                isQuoted.toggle()
-                word = word ?? ""
-            case " " where !isQuoted, "\t" where !isQuoted:
-                if let finished = word { words.append(finished) }
-                word = nil
-            default:
-                word = (word ?? "") + String(character)
-            }
-        }
-        if let word { words.append(word) }
-        return words
     }
 }

@@ -143,7 +143,8 @@ public struct DiskDump {
 extension ControlService {
     /// Shows structures of the disk as of the last commit.
     func debug(_ arguments: [String], _ reply: Reply) throws {
-        try failing { () throws(FileError) in try fileSystem.sync(as: Caller(user: .adm)) }
+        if arguments.count == 1, Int(arguments[0]) != nil { return try debugLevel(reply) }
+        try failing { () throws(FileError) in try sync() }
         try DiskDump(fileSystem.device, image: image).perform(arguments, reply: reply)
     }
 }

@@ -1,23 +1,124 @@
 import GefsEngine
-import GefsFormat
 
+/// The commands of `snap`, as the tool gives them.
 extension ControlService {
-    /// The commands of `snap`: the first word says which.
+    /// Runs a command of `snap`: the first word says which. What is none of them is the original's
+    /// `snap old new`.
     func snapshots(_ arguments: [String], _ reply: Reply) throws -> ExitStatus {
         let operands = Array(arguments.dropFirst())
         switch arguments.first {
-        case "list", "-l": try listLabels(operands, reply)
-        default:
-            throw CommandFailure("snap", "usage: snap list", status: .usage)
+        case "list": try listLabels(operands, reply)
+        case "create": try createLabel(operands, isBranch: false, reply)
+        case "fork": try createLabel(operands, isBranch: true, reply)
+        case "delete": try deleteLabels(operands, reply)
+        case "rename": try renameLabel(operands, reply)
+        case "rollback": try rollBack(operands, reply)
+        default: try label(["snap"] + arguments, reply)
         }
         return .done
     }
 
     private func listLabels(_ operands: [String], _ reply: Reply) throws {
-        guard operands.isEmpty else {
-            throw CommandFailure("snap", "usage: snap list", status: .usage)
-        }
+        guard operands.isEmpty else { throw Self.usage("list") }
         let labels = try failing { () throws(FileError) in try fileSystem.labels() }
         for label in labels { try reply(LabelReport(label)) }
+    }
+
+    private func createLabel(_ operands: [String], isBranch: Bool, _ reply: Reply) throws {
+        guard operands.count == 2 else {
+            throw Self.usage(isBranch ? "fork FROM NAME" : "create FROM NAME")
+        }
+        let (from, name) = (try source(operands[0]), Array(operands[1].utf8))
+        try change([isBranch ? .fork(of: from, as: name) : .snapshot(of: from, as: name)])
+        try reply(
+            LabelChangeReport(
+                isBranch ? .fork : .create, operands[1], from: String(decoding: from, as: UTF8.self)
+            ))
+    }
+
+    private func deleteLabels(_ operands: [String], _ reply: Reply) throws {
+        guard !operands.isEmpty else { throw Self.usage("delete NAME...") }
+        try change(operands.map { .delete(Array($0.utf8)) })
+        for name in operands { try reply(LabelChangeReport(.delete, name)) }
+    }
+
+    private func renameLabel(_ operands: [String], _ reply: Reply) throws {
+        guard operands.count == 2 else { throw Self.usage("rename OLD NEW") }
+        try change([.rename(Array(operands[0].utf8), to: Array(operands[1].utf8))])
+        try reply(LabelChangeReport(.rename, operands[1], from: operands[0]))
+    }
+
+    private func rollBack(_ operands: [String], _ reply: Reply) throws {
+        let usage = Self.usage("rollback BRANCH TO [--keep NAME | --discard]")
+        guard operands.count >= 2 else { throw usage }
+        let (branch, target) = (operands[0], try source(operands[1]))
+        func perform(keeping kept: String?) throws {
+            try change([
+                .rollback(
+                    branch: Array(branch.utf8), to: target, keeping: kept.map { Array($0.utf8) })
+            ])
+            try reply(
+                LabelChangeReport(
+                    .rollback, branch, from: String(decoding: target, as: UTF8.self), kept: kept))
+        }
+        switch (operands.dropFirst(2).first, operands.count) {
+        case (nil, _): try perform(keeping: RollbackLabel.name(for: branch))
+        case ("--keep", 4): try perform(keeping: operands[3])
+        case ("--discard", 3): try perform(keeping: nil)
+        default: throw usage
+        }
+    }
+
+    private static func usage(_ text: String) -> CommandFailure {
+        CommandFailure("snap", "usage: snap \(text)", status: .usage)
+    }
+
+    /// The label that a name of a branch, a snapshot or a time stands for.
+    func resolved(_ name: String) throws(FileError) -> [UInt8] {
+        Array(name.utf8)
+    }
+
+    private func source(_ name: String) throws(CommandFailure) -> [UInt8] {
+        do throws(FileError) {
+            return try resolved(name)
+        } catch {
+            throw CommandFailure(name, error)
+        }
+    }
+
+    /// Changes labels; durable on return.
+    ///
+    /// - Throws: `CommandFailure` about the label that is refused, with who uses it.
+    func change(_ changes: [HistoryChange]) throws(CommandFailure) {
+        do throws(FileError) {
+            try fileSystem.change(changes, as: Caller(user: .adm))
+        } catch {
+            var failure = CommandFailure(image, error)
+            if case .label(.inUse, let label) = error { failure.next = holders(of: label) }
+            if case .label(.exists, _) = error {
+                failure.next = "choose another name, or delete that one: gefs snap delete"
+            }
+            throw failure
+        }
+    }
+
+    /// Who has to leave a label before it can be deleted.
+    private func holders(of label: [UInt8]) -> String {
+        let users = fileSystem.users
+        var seen: Set<String> = []
+        let holders = (server?.fids ?? []).filter { $0.label == label }.map { fid in
+            let user = users.name(of: fid.user).map { String(decoding: $0, as: UTF8.self) }
+            return "\(user ?? "\(fid.user.rawValue)") (\(fid.client))"
+        }.filter { seen.insert($0).inserted }
+        if holders.isEmpty { return "a command looks at it; try again when it is done" }
+        let more = holders.count > 5 ? " and \(holders.count - 5) more" : ""
+        return "attached: \(holders.prefix(5).joined(separator: ", "))\(more)"
+    }
+}
+
+/// The label that keeps what a branch was before it went back.
+enum RollbackLabel {
+    static func name(for branch: String, at date: CalendarTime = .now()) -> String {
+        "\(branch)@before-rollback.\(date.label)"
     }
 }

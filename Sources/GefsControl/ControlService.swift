@@ -10,7 +10,7 @@ public final class ControlService: Sendable {
 
     let fileSystem: FileSystem
     let image: String
-    private let server: (any ServerControls)?
+    let server: (any ServerControls)?
     /// Whether the one who started a long command wants it to end.
     let isCancelled: @Sendable () -> Bool
 
@@ -30,15 +30,27 @@ public final class ControlService: Sendable {
         .init(
             usage: "debug superblock|arena|log|block|tree ...",
             effect: "show structures of the disk"),
+        .init(usage: "delsnap NAME", effect: "delete a branch or snapshot"),
         .init(usage: "df", effect: "show how full the arenas are"),
+        .init(usage: "fork FROM NAME", effect: "make a branch"),
         .init(usage: "halt", effect: "finish, commit, close and end the server"),
         .init(usage: "help", effect: "list the commands"),
         .init(usage: "info", effect: "show what the volume is and who serves it"),
         .init(
             usage: "permit on|off", effect: "let anyone attach without permission checks, or not"),
-        .init(usage: "snap list", effect: "list branches and snapshots"),
+        .init(
+            usage: "reserve on|off",
+            effect: "keep the reserve for deletions, or let every write use it"),
+        .init(usage: "show fid|tree [NAME]|users|bstate|free", effect: "show what is in memory"),
+        .init(usage: "snap FROM NAME", effect: "make a snapshot; snap -m makes a branch"),
+        .init(usage: "snap -l", effect: "list branches and snapshots"),
+        .init(usage: "snap -d NAME", effect: "delete a branch or snapshot"),
+        .init(
+            usage: "snap list|create|fork|delete|rename|rollback ...",
+            effect: "as gefs snap, without the image"),
         .init(usage: "sync", effect: "commit; done when everything is on the disk"),
         .init(usage: "users", effect: "read the users file of label adm again"),
+        .init(usage: "usereserve 0|1", effect: "as reserve on and off"),
     ]
 
     /// Runs a command and hands out what it has to say.
@@ -54,19 +66,27 @@ public final class ControlService: Sendable {
         case "help": try reply(HelpReport(commands: Self.commands))
         case "info": try reply(try volumeReport())
         case "permit": try permit(arguments, reply)
+        case "delsnap", "fork": try label(words, reply)
+        case "reserve", "usereserve": try reserve(words, reply)
+        case "save": try save(arguments, reply)
+        case "show": try show(arguments, reply)
         case "snap": return try snapshots(arguments, reply)
         case "sync":
-            try failing { () throws(FileError) in try fileSystem.sync(as: Caller(user: .adm)) }
+            try failing { () throws(FileError) in try sync() }
             try reply(MessageReport("synced"))
         case "users":
             try failing { () throws(FileError) in try fileSystem.reloadUsers() }
             try reply(MessageReport("refreshed users"))
         default:
             throw CommandFailure(
-                "ctl", "unknown command '\(words.joined(separator: " "))'",
+                "", "unknown command '\(words.joined(separator: " "))'",
                 next: "help lists the commands", status: .usage)
         }
         return .done
+    }
+
+    func sync() throws(FileError) {
+        try fileSystem.sync(as: Caller(user: .adm))
     }
 
     func failing<R>(_ body: () throws(FileError) -> R) throws(CommandFailure) -> R {
@@ -89,11 +109,15 @@ public final class ControlService: Sendable {
         guard let server else {
             throw CommandFailure(image, "no server holds it", status: .failed)
         }
-        // What was acknowledged before the command is durable when it is answered.
-        fileSystem.drainReclaims()
-        try failing { () throws(FileError) in try fileSystem.sync(as: Caller(user: .adm)) }
+        try failing { () throws(FileError) in try settle() }
         try reply(HaltReport(image: image, process: server.description.process))
         server.halt()
+    }
+
+    /// Makes durable what was acknowledged before a server ends.
+    func settle() throws(FileError) {
+        fileSystem.drainReclaims()
+        try sync()
     }
 
     private func permit(_ arguments: [String], _ reply: Reply) throws {

@@ -39,6 +39,11 @@ public enum ControlSocket {
         return place
     }
 
+    /// Where the console of the server with that control socket listens: `IMAGE.cmd`.
+    public static func console(besideSocket path: String) -> String {
+        (path.hasSuffix(".sock") ? String(path.dropLast(5)) : path) + ".cmd"
+    }
+
     /// The image's one name: links resolved, as far as it exists.
     private static func resolved(_ path: String) -> String {
         guard let name = realpath(path, nil) else { return path }

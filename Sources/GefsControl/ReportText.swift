@@ -26,6 +26,17 @@ public struct ReportText: Sendable {
         case PermissiveReport.type:
             let report = try decode(PermissiveReport.self)
             return ["permissive: \(report.before ? 1 : 0) → \(report.after ? 1 : 0)"]
+        case LabelChangeReport.type: return try decode(LabelChangeReport.self).text
+        case LabelNameReport.type: return [try decode(LabelNameReport.self).text]
+        case ReserveReport.type:
+            let report = try decode(ReserveReport.self)
+            return ["reserve: \(report.before ? 1 : 0) → \(report.after ? 1 : 0)"]
+        case FidReport.type:
+            let report = try decode(FidReport.self)
+            return [
+                "\(report.client) \(report.fid) \(report.user) \(report.label) \(report.path)"
+                    + (report.open ? " open" : "")
+            ]
         case MessageReport.type: return [try decode(MessageReport.self).text]
         case HaltReport.type: return ["gefs: ending..."]
         case DumpReport.type: return [try decode(DumpReport.self).text]

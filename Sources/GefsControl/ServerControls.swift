@@ -1,3 +1,5 @@
+import GefsServer
+
 /// What the console can ask of the server that it belongs to.
 public protocol ServerControls: Sendable {
     /// Anyone may use `%` attaches.
@@ -5,6 +7,9 @@ public protocol ServerControls: Sendable {
 
     /// Who serves, for `info`.
     var description: VolumeReport.Server { get }
+
+    /// The fids that its clients hold.
+    var fids: [FidInfo] { get }
 
     /// Lets the server end in good order, soon: it answers what it has been asked, commits and
     /// closes. Returns at once.

@@ -33,9 +33,11 @@ struct ReportTests {
     }
 
     @Test func `console lines are split as rc does`() {
-        #expect(ControlConsole.words("snap  list") == ["snap", "list"])
-        #expect(ControlConsole.words(" a 'b c'  'd''e' ''") == ["a", "b c", "de", ""])
-        #expect(ControlConsole.words("").isEmpty)
+        #expect(ControlWords.split("snap  list") == ["snap", "list"])
+        #expect(ControlWords.split(" a 'b c'  'd''e' ''") == ["a", "b c", "d'e", ""])
+        #expect(ControlWords.split("x'y z'") == ["xy z"])
+        #expect(ControlWords.split("'it''s' ''") == ["it's", ""])
+        #expect(ControlWords.split("").isEmpty)
     }
 
     @Test func `tables line up and end without spaces`() {

@@ -48,6 +48,7 @@ final class ServedImage {
         }
         let service = ControlService(fileSystem, image: name ?? image, server: controls)
         configuration.controlHandler = ControlConsole(service)
+        configuration.consolePath = ControlSocket.console(besideSocket: place)
         let server = NinePServer(fileSystem: fileSystem, configuration: configuration)
         controls.server.withLock { $0 = server }
         do throws(ServerError) {
@@ -68,6 +69,7 @@ final class ServedImage {
             "\(image): serving\(fileSystem.isReadOnly ? " read-only" : ""); "
                 + "this version takes no automatic snapshots")
         console.note("control socket: \(place)")
+        console.note("console: \(ControlSocket.console(besideSocket: place))")
         for address in server.boundAddresses.dropFirst() { console.note("listening: \(address)") }
     }
 
@@ -104,6 +106,8 @@ final class ServedImage {
                 listeners: server?.boundAddresses.map { "\($0)" } ?? [],
                 permissive: server?.isPermissive ?? false)
         }
+
+        var fids: [FidInfo] { server.withLock { $0 }?.fids() ?? [] }
 
         /// How long the one who asked is given to read the answer.
         private static let grace: DispatchTimeInterval = .milliseconds(100)

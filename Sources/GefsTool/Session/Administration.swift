@@ -26,10 +26,12 @@ enum Administration {
 
     /// Runs a command and prints what it has to say.
     static func show(
-        _ words: [String], on image: String, console: Console
+        _ words: [String], on image: String, for use: ImageHolder.Use = .reading, console: Console
     ) throws -> ExitStatus {
         let printer = ReportPrinter(console)
-        return try perform(words, on: image, console: console) { try printer.show($0, $1) }
+        return try perform(words, on: image, for: use, console: console) {
+            try printer.show($0, $1)
+        }
     }
 
     /// Commits what there is and closes the volume.

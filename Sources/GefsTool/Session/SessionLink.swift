@@ -28,7 +28,7 @@ final class SessionLink {
             end = .server(socket: socket)
         case .volume(let fileSystem):
             do {
-                let (client, server) = try Self.serve(fileSystem)
+                let (client, server) = try Self.serve(fileSystem, image)
                 self.client = client
                 end = .volume(fileSystem, server)
             } catch {
@@ -39,12 +39,15 @@ final class SessionLink {
     }
 
     /// Starts a server on one end of a pair of sockets, and a client on the other.
-    private static func serve(_ fileSystem: FileSystem) throws -> (Client, NinePServer) {
+    private static func serve(
+        _ fileSystem: FileSystem, _ image: String
+    ) throws -> (Client, NinePServer) {
         let (ours, theirs) = try UnixSocket.pair()
         var configuration = ServerConfiguration(listeners: [
             ListenerConfiguration(.descriptor(theirs), authentication: .peer)
         ])
         configuration.eventLoopThreads = 1
+        configuration.controlHandler = ControlConsole(ControlService(fileSystem, image: image))
         configuration.logger = Logger(label: "gefs") { _ in SwiftLogNoOpLogHandler() }
         let server = NinePServer(fileSystem: fileSystem, configuration: configuration)
         try server.start()

@@ -1,0 +1,68 @@
+import ArgumentParser
+import GefsControl
+
+struct SnapshotDeleteVerb: Verb {
+    static let configuration = CommandConfiguration(
+        commandName: "delete", abstract: "Delete branches and snapshots: all of them, or none.",
+        usage: "gefs snap delete IMAGE NAME ... [--match PATTERN ...]",
+        discussion: """
+            What only they hold becomes free, in the background. None of them may be in use. \
+            --match adds the labels that a pattern fits, as a shell's.
+
+            Examples:
+              gefs snap delete disk.img before-upgrade
+              gefs snap delete disk.img --match 'main@minute.*' --yes
+            """)
+
+    @Argument(
+        help: ArgumentHelp("The image, then the labels.", valueName: "image> <name"),
+        completion: .file())
+    var operands: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Labels that fit this pattern, too; say it again for more.", valueName: "pattern"))
+    var match: [String] = []
+
+    @OptionGroup var confirmation: ConfirmationOptions
+    @OptionGroup var image: ImageOptions
+    @OptionGroup var options: OutputOptions
+
+    var console: Console { options.console() }
+
+    func perform(on console: Console) throws {
+        var (image, names) = try image.split(operands)
+        for name in try matches(on: image, console) where !names.contains(name) {
+            names.append(name)
+        }
+        guard !names.isEmpty else {
+            if match.isEmpty { throw ValidationError("Expected the names of labels.") }
+            console.note("no label fits")
+            return
+        }
+        let shown = names.prefix(20).map { ByteText.shown($0) }.joined(separator: ", ")
+        let more = names.count > 20 ? " and \(names.count - 20) more" : ""
+        guard try confirmation.confirm("delete \(shown)\(more)", verb: "snap", on: console) else {
+            return
+        }
+        _ = try Administration.show(
+            ["snap", "delete"] + names, on: image, for: .writing, console: console)
+    }
+
+    /// Labels that nobody can delete, and no pattern means.
+    private static let reserved = ["adm", "empty"]
+
+    /// The labels that fit one of the patterns, in label order.
+    private func matches(on image: String, _ console: Console) throws -> [String] {
+        if match.isEmpty { return [] }
+        let patterns = match.map { GlobPattern($0) }
+        var names: [String] = []
+        _ = try Administration.perform(["snap", "-l"], on: image, console: console) { type, line in
+            guard type == LabelNameReport.type else { return }
+            let name = try ReportLine.decode(LabelNameReport.self, from: line).name
+            if Self.reserved.contains(name) { return }
+            if patterns.contains(where: { $0.matches(Array(name.utf8)) }) { names.append(name) }
+        }
+        return names
+    }
+}
