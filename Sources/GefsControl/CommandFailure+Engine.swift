@@ -32,6 +32,8 @@ extension CommandFailure {
             self.init(what, "no such branch", next: "gefs snap list shows them")
         case .label(let fault, let name):
             self.init(String(decoding: name, as: UTF8.self), fault)
+        case .branchName(let fault, let branch):
+            self.init(what, fault, of: branch)
         case .notFound:
             self.init(what, "no such file or directory")
         case .fileTooBig:
@@ -55,6 +57,27 @@ extension CommandFailure {
         case .immutable: self.init(name, "is a snapshot, which cannot be changed")
         case .notSet: self.init(name, "is not set")
         case .badConfiguration: self.init(name, "cannot be stored as a setting", status: .usage)
+        }
+    }
+
+    /// A name for a state that its branch does not have.
+    private init(_ what: String, _ fault: BranchNameFault, of branch: [UInt8]) {
+        let branch = String(decoding: branch, as: UTF8.self)
+        let next = "gefs snap list shows the snapshots"
+        switch fault {
+        case .noSuchSnapshot:
+            self.init(what, "neither a time nor a snapshot of \(branch)", next: next)
+        case .noSnapshots:
+            self.init(what, "\(branch) has no snapshots of known times", next: next)
+        case .tooEarly(let oldest, let nanoseconds):
+            let seconds = nanoseconds / 1_000_000_000 - (nanoseconds % 1_000_000_000 < 0 ? 1 : 0)
+            let time = CivilTime(seconds: seconds).map { ", of \($0)" } ?? ""
+            let name = String(decoding: oldest, as: UTF8.self)
+            self.init(what, "the oldest snapshot of \(branch) is \(name)\(time)", next: next)
+        case .tooFew(let count):
+            self.init(
+                what, "\(branch) has \(count) state\(count == 1 ? "" : "s") with snapshots",
+                next: next)
         }
     }
 

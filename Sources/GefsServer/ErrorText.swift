@@ -56,7 +56,7 @@ enum ErrorText {
         case .offsetOutOfRange: "read/write -- offset negative"
         case .badDirectoryOffset: "invalid dir scan offset"
         case .recordDoesNotFit: "protocol botch"
-        case .unknownLabel: "attach -- bad specifier"
+        case .unknownLabel, .branchName: "attach -- bad specifier"
         case .label(let fault, _): text(of: fault)
         case .unknownUser: "user does not exist"
         case .unknownGroup: "group does not exist"

@@ -37,7 +37,7 @@ extension FileSystem {
         let label = Array(name)
         guard label != Dump.label else { throw .notFound }
         do throws(FileError) {
-            return try attach(label, as: caller)
+            return try attach(label: label, as: caller)
         } catch .unknownLabel {
             throw .notFound
         }

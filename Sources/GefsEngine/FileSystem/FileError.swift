@@ -43,6 +43,8 @@ public enum FileError: Error, Hashable, Sendable {
     case unknownLabel
     /// A label that is refused, by name.
     case label(LabelFault, [UInt8])
+    /// A name for a state of a branch that it does not have; with the branch's own name.
+    case branchName(BranchNameFault, [UInt8])
     case unknownUser
     case unknownGroup
     case qidsExhausted

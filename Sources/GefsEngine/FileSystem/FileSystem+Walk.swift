@@ -3,11 +3,20 @@ import GefsFormat
 extension FileSystem {
     /// A handle on the root of a label's tree, or on the directory of all labels (`dump`).
     ///
-    /// - Throws: `FileError.unknownLabel`; errors of reading.
-    public func attach(_ label: [UInt8], as caller: Caller) throws(FileError) -> FileHandle {
-        if label == Dump.label {
+    /// - Parameter name: a label, or what `resolve` finds one by.
+    /// - Throws: `FileError.unknownLabel`, `.branchName`; errors of reading.
+    public func attach(_ name: [UInt8], as caller: Caller) throws(FileError) -> FileHandle {
+        if name == Dump.label {
             return FileHandle(self, node: nil, parentProtection: nil)
         }
+        let label = try resolve(name, mayBlock: caller.mayBlock)
+        let root = try attach(label: label, as: caller)
+        volume.noteUse(of: label)
+        return root
+    }
+
+    /// A handle on the root of the tree of exactly this label. Does not count as use of it.
+    func attach(label: [UInt8], as caller: Caller) throws(FileError) -> FileHandle {
         let branch = try volume.use(label, mayBlock: caller.mayBlock)
         do throws(FileError) {
             return FileHandle(

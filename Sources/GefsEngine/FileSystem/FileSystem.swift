@@ -127,7 +127,7 @@ public final class FileSystem: @unchecked Sendable {
     /// - Throws: `.badUsersFile` with the line, `.notFound`, `.fileTooBig`, errors of reading.
     public func reloadUsers() throws(FileError) {
         let caller = Caller(user: .adm, isPermissive: true)
-        let root = try attach(Array("adm".utf8), as: caller)
+        let root = try attach(label: LabelName.adm, as: caller)
         defer { close(root) }
         let name = Array("users".utf8)
         let handle = try name.withBytes { (bytes) throws(FileError) -> FileHandle in

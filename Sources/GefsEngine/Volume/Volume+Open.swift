@@ -87,6 +87,10 @@ extension Volume {
             guard graph.labels[name] != nil else { continue }
             graph.times[name] = Int64(String(decoding: pair.value, as: UTF8.self))
         }
+        // Those that the original made tell their time by their names.
+        for (name, label) in graph.labels where !label.isMutable && graph.times[name] == nil {
+            graph.times[name] = SnapshotTime(name: name)?.nanoseconds
+        }
         for pair in try snapshots.pairs(Key.config(TreeSize.keyPrefix).bytes) {
             let digits = pair.key.dropFirst(1 + TreeSize.keyPrefix.count)
             guard let number = UInt64(String(decoding: digits, as: UTF8.self), radix: 16) else {
@@ -151,7 +155,6 @@ extension Volume {
         while true {
             let branch = try branch(label, mayBlock: mayBlock)
             guard branch.lock.locked({ branch.addUser() }) else { continue }
-            if branch.isMutable { lock.locked { _ = usedLabels.insert(label) } }
             return branch
         }
     }

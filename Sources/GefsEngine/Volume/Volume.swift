@@ -19,6 +19,8 @@ public struct VolumeOptions: Sendable {
     }
     /// Receives what an operator should know.
     public var log: @Sendable (String) -> Void = { _ in }
+    /// The time of day, in nanoseconds since 1970.
+    public var clock: @Sendable () -> Int64 = { WallClock.now() }
 
     public init() {}
 }
@@ -118,7 +120,7 @@ final class Volume: @unchecked Sendable {
 
     /// Nanoseconds since 1970.
     func now() -> Int64 {
-        WallClock.now()
+        options.clock()
     }
 
     func newBuffer() -> BlockBuffer {
