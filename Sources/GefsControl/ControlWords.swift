@@ -1,7 +1,7 @@
 /// Words of a line as rc splits them: at spaces and tabs, with single quotes around what holds some.
 /// Inside quotes two of them stand for one. Source: SEMANTICS 9.
-enum ControlWords {
-    static func split(_ line: String) -> [String] {
+public enum ControlWords {
+    public static func split(_ line: String) -> [String] {
         var words: [String] = []
         var word: String?
         var isQuoted = false

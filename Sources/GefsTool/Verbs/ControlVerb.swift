@@ -11,16 +11,19 @@ import GefsEngine
 struct ControlVerb: Verb {
     static let configuration = CommandConfiguration(
         commandName: "ctl",
-        abstract: "Give a command to the server of an image.",
-        usage: "gefs ctl SOCKET|IMAGE COMMAND [ARGUMENT ...]",
+        abstract: "Give commands to the server of an image.",
+        usage: "gefs ctl SOCKET|IMAGE [COMMAND [ARGUMENT ...]]",
         discussion: """
             The server is found through its control socket, IMAGE.sock. 'gefs ctl SOCKET help' \
-            lists the commands.
+            lists the commands. Without one, commands are read from standard input, one a line; \
+            words are split at spaces, with single quotes around what holds some. The exit status \
+            is then that of the last command that failed.
 
             Examples:
               gefs ctl disk.img sync
               gefs ctl disk.img permit on
               gefs ctl disk.img.sock halt
+              gefs ctl disk.img                   until the end of the input
             """)
 
     @Argument(
@@ -36,8 +39,18 @@ struct ControlVerb: Verb {
 
     func perform(on console: Console) throws {
         let (image, words) = try image.split(operands)
-        guard !words.isEmpty else { throw ValidationError("Missing expected argument 'COMMAND'.") }
         let socket = try socket(of: image)
+        if words.isEmpty { return try converse(with: socket, of: image, console) }
+        let status = try run(words, at: socket, of: image, console).status
+        if status != .done { throw status }
+    }
+
+    /// Runs a command.
+    ///
+    /// - Returns: how it ended, and whether the server has ended.
+    private func run(
+        _ words: [String], at socket: String, of image: String, _ console: Console
+    ) throws -> (status: ExitStatus, isEnd: Bool) {
         let printer = ReportPrinter(console)
         var halted: HaltReport?
         let status = try ControlClient.perform(words, at: socket) { type, line in
@@ -47,7 +60,30 @@ struct ControlVerb: Verb {
             try printer.show(type, line)
         }
         if let halted { waitForEnd(of: halted.image.isEmpty ? name(of: image) : halted.image) }
-        if status != .done { throw status }
+        return (status, halted != nil)
+    }
+
+    /// Runs the commands that standard input has, one a line, and goes on after those that fail.
+    private func converse(
+        with socket: String, of image: String, _ console: Console
+    ) throws {
+        var lines = InputLines(prompt: "gefs# ")
+        var last = ExitStatus.done
+        while let line = try lines.next() {
+            let words = ControlWords.split(line)
+            if words.isEmpty { continue }
+            do {
+                let (status, isEnd) = try run(words, at: socket, of: image, console)
+                try console.output.flush()
+                if status != .done { last = status }
+                if isEnd { break }
+            } catch let failure as CommandFailure where failure.status != .interrupted {
+                try console.output.flush()
+                Tool.report(failure, asJSON: console.isJSON)
+                last = failure.status
+            }
+        }
+        if last != .done { throw last }
     }
 
     /// Waits until the server has closed the image, so that it can be opened when we return.
