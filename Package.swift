@@ -57,7 +57,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "GefsServerTests",
-            dependencies: ["GefsEngine", "GefsServer", "GefsClient", "NineP"],
+            dependencies: ["GefsEngine", "GefsServer", "GefsControl", "GefsClient", "NineP"],
             swiftSettings: strict),
         .testTarget(
             name: "GefsToolTests",

@@ -331,7 +331,11 @@ class Administration(harness.TemporaryFolder):
         self.assertEqual(harness.run_json("ctl", image, "permit", "off")[0]["after"], False)
         self.assertIn("halt", harness.run_text("ctl", image, "help"))
         harness.run("ctl", image, "dance", status=2)
-        harness.run("ctl", image, status=2)
+        # Without a command, lines of standard input are commands.
+        self.assertEqual(harness.run_text("ctl", image, stdin=b"sync\n\nusers"), "synced\nrefreshed users\n")
+        result = harness.run("ctl", image, stdin=b"dance\nsync\n", status=2)
+        self.assertEqual(result.stdout, b"synced\n")
+        self.assertIn(b"unknown command 'dance'", result.stderr)
         # A broken users file keeps the users that there are.
         harness.run("cp", image, "-", "adm:/users", stdin=b"-1:adm::glenda\n0:none::\n1:glenda:glenda:")
         self.assertIn(b"line 3", harness.run("ctl", image, "users", status=1).stderr)

@@ -46,6 +46,13 @@ import Testing
         (.file(.changesQidType), "wstat -- qid.type/dir.mode mismatch"),
         (.file(.changesMuid), "wstat -- attempt to change muid"),
         (.file(.fileTooBig), "file too big"),
+        (.file(.label(.exists, [])), "snap -- already exists"),
+        (.file(.label(.inUse, [])), "snap -- is currently mounted"),
+        (.file(.label(.reserved, [])), "snap -- reserved name"),
+        (.file(.label(.unknown, [])), "snap -- does not exist"),
+        (.message(.invalid), "invalid control message"),
+        (.message(.checkFailed), "check -- fs not ok"),
+        (.message(.file(.readOnly)), "file system read only"),
     ])
     func `errors have the original's texts`(error: RequestError, text: String) {
         #expect(ErrorText.text(of: error).description == text)

@@ -1,4 +1,5 @@
 import GefsClient
+import GefsControl
 import GefsEngine
 import GefsServer
 import NineP
@@ -21,9 +22,10 @@ final class TestServer: Sendable {
     let server: NinePServer
     private let directory: String
 
-    /// Serves a fresh volume, or the one on `image`.
+    /// Serves a fresh volume, or the one on `image`; `hasConsole` with the real commands.
     init(
         image: MemoryImage? = nil, options: VolumeOptions = TestServer.options,
+        hasConsole: Bool = false,
         configure: (inout ServerConfiguration) -> Void = { _ in }
     ) throws {
         let memory: MemoryDevice
@@ -44,6 +46,11 @@ final class TestServer: Sendable {
         ])
         configuration.eventLoopThreads = 2
         configuration.logger.logLevel = .critical
+        if hasConsole {
+            configuration.controlHandler = ControlConsole(
+                ControlService(fileSystem, image: "test"))
+            configuration.consolePath = directory + "/console"
+        }
         configure(&configuration)
         server = NinePServer(fileSystem: fileSystem, configuration: configuration)
         try server.start()
@@ -71,6 +78,17 @@ final class TestServer: Sendable {
 
     var peerPath: String { directory + "/peer" }
     var controlPath: String { directory + "/control" }
+    var consolePath: String { directory + "/console" }
+
+    /// A fresh volume of dialect N, with the test's users.
+    static func imageOfDialectN() throws -> MemoryImage {
+        let memory = MemoryDevice(byteCount: deviceBytes)
+        try Ream.run(device: memory, user: "glenda", dialect: .n)
+        let fileSystem = try FileSystem.open(memory, options: options)
+        try addUsers(fileSystem)
+        try fileSystem.close()
+        return memory.image
+    }
 
     func client(messageBytesMax: Int = Client.messageBytesMaxDefault) throws -> Client {
         try Client(dialing: "127.0.0.1:\(port)", messageBytesMax: messageBytesMax)
