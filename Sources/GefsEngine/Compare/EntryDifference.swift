@@ -1,6 +1,6 @@
 import GefsFormat
 
-/// What became of one file from one tree to another: its directory entry and where it is.
+/// What became of one file from one tree to another: its entry, and the entry's place.
 ///
 /// Files are known by their qid, which is never given to another file and is kept by renames. So
 /// trees of different branches of a disk compare like two states of one branch.
@@ -27,6 +27,14 @@ struct EntryDifference {
     var isMoved: Bool {
         guard let old, let new else { return false }
         return !old.isSamePlace(as: new)
+    }
+
+    /// The same directory and name in both trees.
+    var isInPlace: Bool { old != nil && new != nil && !isMoved }
+
+    /// The whole difference of a moved file, of which this and `other` say one place each.
+    func joined(with other: EntryDifference) -> EntryDifference {
+        EntryDifference(qid: qid, old: old ?? other.old, new: new ?? other.new)
     }
 }
 

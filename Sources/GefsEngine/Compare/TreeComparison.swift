@@ -8,49 +8,68 @@ struct TreeComparison<Source: NodeSource> {
     let old: TreeRoot
     let new: TreeRoot
     let source: Source
+    /// Neither tree is a later state of the other: both have gone on from a common ancestor.
+    var haveDiverged = false
 
     private var delta: TreeDelta<Source> { TreeDelta(old: old, new: new, source: source) }
 
     // MARK: Entries
 
-    /// Passes each file whose entry or place differs, until `body` returns false.
+    /// Passes each file whose entry, place or contents differ, until `body` returns false.
     ///
     /// The order is that of the entries' keys: by directory, and within one as it is listed. A moved
     /// file comes when the second of its places is met. Runs over the difference twice: first to
     /// learn which files have moved, so that all others need not be remembered.
     ///
-    /// A file whose entry is the same in both trees has the same contents, where one tree is a later
-    /// state of the other: every change of the contents changes the entry's version. Where both have
-    /// gone on from a common ancestor, entries could be made equal on purpose; `forEachDataFile`
-    /// tells.
+    /// A file whose entry is the same in both trees has the same contents where one tree is a later
+    /// state of the other: every change of the contents changes the entry's version. After a
+    /// divergence entries can have become equal, if times were set. Such files come last; to find
+    /// them takes a look through all entries, but only where there is data that nothing else explains.
     func forEachEntry(
         _ body: (EntryDifference) throws(FileError) -> Bool
     ) throws(FileError) {
         let moved = try movedFiles()
+        var unexplained = haveDiverged ? try dataFiles() : []
+        var goesOn = true
         // Halves of moves whose other half has not been met.
         var halves: [UInt64: EntryDifference] = [:]
         try delta.forEach(prefix: .prefix(.entry)) { (item) throws(FileError) -> Bool in
             let before = try place(item.key, item.old, in: old)
             let after = try place(item.key, item.new, in: new)
-            if let before, let after, before.entry.qidPath == after.entry.qidPath {
-                return try body(
-                    EntryDifference(qid: before.entry.qidPath, old: before, new: after))
+            for place in [before, after] {
+                if let place { unexplained.remove(place.entry.qidPath) }
             }
-            for (before, after) in [(before, nil), (nil, after)] {
-                guard let qid = (before ?? after)?.entry.qidPath else { continue }
-                var difference = EntryDifference(qid: qid, old: before, new: after)
-                if moved.contains(qid) {
-                    guard let half = halves.removeValue(forKey: qid) else {
-                        halves[qid] = difference
+            for difference in Self.differences(before, after) where goesOn {
+                var difference = difference
+                if moved.contains(difference.qid), !difference.isInPlace {
+                    guard let half = halves.removeValue(forKey: difference.qid) else {
+                        halves[difference.qid] = difference
                         continue
                     }
-                    difference = EntryDifference(
-                        qid: qid, old: before ?? half.old, new: after ?? half.new)
+                    difference = half.joined(with: difference)
                 }
-                guard try body(difference) else { return false }
+                goesOn = try body(difference)
             }
-            return true
+            return goesOn
         }
+        if goesOn { try forEachEqualEntry(among: unexplained, body) }
+    }
+
+    /// What two values of one entry key say: the same file in both trees, or one in each.
+    private static func differences(
+        _ before: EntryDifference.Place?, _ after: EntryDifference.Place?
+    ) -> [EntryDifference] {
+        if let before, let after, before.entry.qidPath == after.entry.qidPath {
+            return [EntryDifference(qid: before.entry.qidPath, old: before, new: after)]
+        }
+        var differences: [EntryDifference] = []
+        if let before {
+            differences.append(EntryDifference(qid: before.entry.qidPath, old: before, new: nil))
+        }
+        if let after {
+            differences.append(EntryDifference(qid: after.entry.qidPath, old: nil, new: after))
+        }
+        return differences
     }
 
     /// Files that one tree has in one place and the other one in another.
@@ -58,12 +77,8 @@ struct TreeComparison<Source: NodeSource> {
         var gone: [UInt64] = []
         var come: Set<UInt64> = []
         try delta.forEach(prefix: .prefix(.entry)) { (item) throws(FileError) -> Bool in
-            let before = try item.old.map { (value) throws(FileError) in
-                try entry(value, in: old).qidPath
-            }
-            let after = try item.new.map { (value) throws(FileError) in
-                try entry(value, in: new).qidPath
-            }
+            let before = try place(item.key, item.old, in: old)?.entry.qidPath
+            let after = try place(item.key, item.new, in: new)?.entry.qidPath
             if before == after { return true }
             if let before { gone.append(before) }
             if let after { come.insert(after) }
@@ -72,22 +87,41 @@ struct TreeComparison<Source: NodeSource> {
         return come.intersection(gone)
     }
 
+    /// Passes those of some files that have the same entry in both trees, and different contents.
+    private func forEachEqualEntry(
+        among files: Set<UInt64>, _ body: (EntryDifference) throws(FileError) -> Bool
+    ) throws(FileError) {
+        if files.isEmpty { return }
+        let prefix = Key.prefix(.entry).bytes
+        var scan = prefix.withUnsafeBytes {
+            Tree.Scan(root: new, source: source, prefix: $0, mayBlock: true)
+        }
+        while true {
+            let place: EntryDifference.Place?
+            do throws(ReadError) {
+                guard let item = try scan.next() else { return }
+                place = try? self.place(item.key, item.value, in: new)
+            } catch {
+                throw FileError(error)
+            }
+            guard let place, files.contains(place.entry.qidPath) else { continue }
+            let length = place.entry.length
+            guard
+                try hasDifferentBlocks(
+                    of: place.entry.qidPath, oldLength: length, newLength: length)
+            else { continue }
+            let difference = EntryDifference(qid: place.entry.qidPath, old: place, new: place)
+            guard try body(difference) else { return }
+        }
+    }
+
     private func place(
         _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer?, in root: TreeRoot
     ) throws(FileError) -> EntryDifference.Place? {
-        guard let value else { return nil }
-        guard let key = EntryKeyView(key) else {
-            throw .badRecord(.size(found: key.count, expected: 0), root: root.pointer.address)
-        }
-        return EntryDifference.Place(
-            parent: key.parent, name: Array(key.name), entry: try entry(value, in: root))
-    }
-
-    private func entry(
-        _ value: UnsafeRawBufferPointer, in root: TreeRoot
-    ) throws(FileError) -> DirectoryEntry {
+        guard let value, let key = EntryKeyView(key) else { return nil }
         do throws(RecordError) {
-            return try DirectoryEntry(decoding: value)
+            let entry = try DirectoryEntry(decoding: value)
+            return EntryDifference.Place(parent: key.parent, name: Array(key.name), entry: entry)
         } catch {
             throw .badRecord(error, root: root.pointer.address)
         }
@@ -133,20 +167,22 @@ struct TreeComparison<Source: NodeSource> {
         return differs
     }
 
-    /// Passes the qids that have different data, lowest first, until `body` returns false. Removed
-    /// files whose data is not cleared yet are among them.
-    func forEachDataFile(_ body: (UInt64) throws(FileError) -> Bool) throws(FileError) {
-        let end = Key.prefix(.entry).bytes
+    /// Files that have different data, among them removed ones whose data is not cleared yet.
+    private func dataFiles() throws(FileError) -> Set<UInt64> {
+        var files: Set<UInt64> = []
         var start = Key.prefix(.data).bytes
         while true {
             var found: UInt64?
-            try delta.forEach(from: start, before: end) { (item) throws(FileError) -> Bool in
+            try delta.forEach(from: start, before: Key.prefix(.entry).bytes) {
+                (item) throws(FileError) -> Bool in
                 guard case .data(let qid, _)? = try? DecodedKey(item.key) else { return true }
                 found = qid
                 return false
             }
-            guard let qid = found, try body(qid), qid < .max else { return }
-            start = Key.dataPrefix(qid + 1).bytes
+            guard let found else { return files }
+            files.insert(found)
+            guard found < .max else { return files }
+            start = Key.dataPrefix(found + 1).bytes
         }
     }
 

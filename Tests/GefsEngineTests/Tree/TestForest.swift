@@ -28,6 +28,8 @@ final class TestForest: FlushTarget, NodeSource, @unchecked Sendable {
     var uncached: Set<BlockAddress> = []
     /// Reads and writes left before every further one fails.
     var stepsLeft = Int.max
+    /// Nodes that no tree has any more stay readable, for trees of the past.
+    var keepsKilled = false
 
     func newBuffer() -> BlockBuffer {
         let buffer = BlockBuffer()
@@ -104,7 +106,7 @@ final class TestForest: FlushTarget, NodeSource, @unchecked Sendable {
     /// Takes over what an update did.
     func accept() {
         #expect(problems == [])
-        for pointer in killedNodes {
+        for pointer in killedNodes where !keepsKilled {
             nodes[pointer.address] = nil
             freeAddresses.append(pointer.address)
         }
