@@ -83,12 +83,13 @@ extension Branch {
     ///
     /// Called by the reclaimer, or by somebody who needs the job done.
     func clearStep(_ qid: UInt64) throws(FileError) -> Bool {
-        guard let job = lock.locked({ isRetired ? nil : clears[qid] }) else { return true }
+        guard let job = lock.locked({ isRetired || staged.contains(qid) ? nil : clears[qid] })
+        else { return true }
         return try update { (view: BelowView) throws(FileError) -> DataKeys in
             try dataKeysBelow(
                 qid, from: job.from, limit: Self.inlineClearMax, view, mayBlock: true)
         } _: { (keys: DataKeys) throws(FileError) -> Bool in
-            guard let present = clears[qid] else { return true }
+            guard let present = clears[qid], !staged.contains(qid) else { return true }
             // The job was widened by a removal meanwhile.
             guard present.from == job.from else { return false }
             try checkWritable()
@@ -111,7 +112,7 @@ extension Branch {
 
     /// Waits until a file has no pending clear, by doing it.
     func waitForClear(_ qid: UInt64, as caller: Caller) throws(FileError) {
-        while lock.locked({ clears[qid] != nil }) {
+        while lock.locked({ clears[qid] != nil && !staged.contains(qid) }) {
             guard caller.mayBlock else { throw .wouldBlock }
             _ = try volume.withRoom(caller) { () throws(FileError) -> Bool in
                 try clearStep(qid)

@@ -33,6 +33,14 @@ final class Branch: @unchecked Sendable {
     var nodes: [UInt64: FileNode] = [:]
     /// lock. Data that is still to be cleared, by qid path.
     var clears: [UInt64: ClearJob] = [:]
+    /// lock. Files whose data is being brought in before they are made: their clears wait.
+    var staged: Set<UInt64> = []
+    /// lock. Counts how often the branch went to another tree.
+    var switchCount: UInt64 = 0
+
+    /// Held while files are brought in from another tree, by one at a time. Before `lock`; there is
+    /// I/O inside.
+    let transplants = Lock()
 
     /// lock. Handles on files of the branch, and whoever else looks at its tree: while there are
     /// any, the label cannot be deleted.

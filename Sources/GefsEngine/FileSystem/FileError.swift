@@ -41,6 +41,8 @@ public enum FileError: Error, Hashable, Sendable {
     case recordDoesNotFit
 
     case unknownLabel
+    /// Others changed the same files again and again, so that a change of many at once was given up.
+    case interference
     /// A label that is refused, by name.
     case label(LabelFault, [UInt8])
     /// A name for a state of a branch that it does not have; with the branch's own name.

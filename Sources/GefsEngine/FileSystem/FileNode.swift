@@ -9,7 +9,7 @@ final class FileNode: @unchecked Sendable {
     let branch: Branch
     let qidPath: UInt64
     /// Nil for a root.
-    let parent: FileNode?
+    var parent: FileNode?
 
     var name: [UInt8]
     var entry: DirectoryEntry

@@ -46,9 +46,7 @@ extension FileSystem {
             var target: [UInt8]?
             var data = DataKeys()
         }
-        let newKey = changes.name.map {
-            Key.entry(parent: node.parent?.qidPath ?? .max, name: $0)
-        }
+        let newKey = branch.lock.locked { self.newKey(node, changes) }
         try withRoom(caller) { () throws(FileError) -> Void in
             try branch.update { (view: BelowView) throws(FileError) -> Found in
                 var found = Found()
@@ -71,9 +69,16 @@ extension FileSystem {
                     throw .exists
                 }
                 try branch.checkWritable(node)
+                // Its directory is another one: the caller's way to the file is gone.
+                if changes.name != nil, self.newKey(node, changes) != newKey { throw .removed }
                 try branch.change(node, changes, newKey, found.data, as: caller)
             }
         }
+    }
+
+    /// The key that a file is to be renamed to. Lock held.
+    private func newKey(_ node: FileNode, _ changes: AttributeChanges) -> Key? {
+        changes.name.map { Key.entry(parent: node.parent?.qidPath ?? .max, name: $0) }
     }
 
     /// Checks every rule; fields that change nothing become nil. Lock held.

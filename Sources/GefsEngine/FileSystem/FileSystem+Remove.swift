@@ -26,7 +26,7 @@ extension FileSystem {
 
     /// What `remove` and remove-on-close do once permission is settled.
     func removeEntry(of handle: FileHandle, as caller: Caller) throws(FileError) {
-        guard let node = handle.node, let parent = node.parent else { throw .permissionDenied }
+        guard let node = handle.node else { throw .permissionDenied }
         let branch = node.branch
         struct Found {
             var isEmpty = true
@@ -50,6 +50,7 @@ extension FileSystem {
                 return found
             } _: { (found: Found) throws(FileError) -> Void in
                 if node.isRemoved { throw .removed }
+                guard let parent = node.parent else { throw .permissionDenied }
                 guard found.isEmpty, !branch.hasActiveChild(node) else {
                     throw .directoryNotEmpty
                 }

@@ -108,6 +108,8 @@ extension Branch {
         other.kills = [:]
         size = other.size
         other.clears = [:]
+        other.staged = []
+        other.switchCount += 1
     }
 
     /// Makes every node what it is in the tree that the branch has gone to; those that are not there

@@ -66,6 +66,13 @@ final class SpaceLedger: @unchecked Sendable {
         }
     }
 
+    /// Whether the promise would fit.
+    func hasRoom(_ promise: SpacePromise) -> Bool {
+        guard take(promise, drawsOnReserve: false) else { return false }
+        release(promise)
+        return true
+    }
+
     /// Takes the promise whether or not it fits: for what must always work on a full disk, after a
     /// commit has emptied the ledger.
     func force(_ promise: SpacePromise) {

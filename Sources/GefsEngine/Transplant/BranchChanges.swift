@@ -1,0 +1,134 @@
+import GefsFormat
+
+/// Changes of a branch's files that are made at one instant, so that one commit has all of them
+/// and a reader sees all of them.
+///
+/// Each key that is touched is known with what it held when the changes were worked out; the
+/// changes are made only where all of that still holds: ARCHITECTURE, "Optimistic changes".
+struct BranchChanges {
+    /// How a file gets its contents.
+    enum Contents {
+        /// It keeps them, or has none.
+        case kept
+        /// The branch has them already, under the file's qid.
+        case staged
+        /// Blocks that come and blocks that become holes; all from `cutFrom` on make way before.
+        case loaded([LoadedBlock], cleared: [UInt64], cutFrom: UInt64)
+    }
+
+    struct File {
+        var change: FileChange
+        var contents: Contents
+
+        /// The qid whose data goes; nil where none does.
+        var goingQid: UInt64? {
+            guard let old = change.old, !old.isDirectory, old.qid != change.new?.qid else {
+                return nil
+            }
+            return old.qid
+        }
+
+        /// The file that comes without having been there.
+        var comingFile: PlacedFile? {
+            guard let new = change.new, change.old?.qid != new.qid else { return nil }
+            return new
+        }
+    }
+
+    /// What a key must hold.
+    enum Expectation {
+        case anything
+        case absent
+        case value([UInt8])
+
+        func isMet(by value: [UInt8]?) -> Bool {
+            switch self {
+            case .anything: true
+            case .absent: value == nil
+            case .value(let expected): value == expected
+            }
+        }
+    }
+
+    /// What becomes of a key.
+    enum Outcome {
+        case removed
+        case value([UInt8])
+    }
+
+    struct Step {
+        var expected = Expectation.absent
+        var outcome = Outcome.removed
+    }
+
+    let branch: Branch
+    /// The branch's count from before the changes were worked out.
+    let switchCount: UInt64
+    private(set) var files: [File] = []
+    private(set) var steps: [Key: Step] = [:]
+    /// Directories that must be there, by qid, and whether they are stamped as changed.
+    private var parents: [UInt64: Bool] = [:]
+    /// Files that have a change of their own.
+    private var changedQids: Set<UInt64> = []
+
+    init(_ branch: Branch, switchCount: UInt64) {
+        self.branch = branch
+        self.switchCount = switchCount
+    }
+
+    /// Adds a change. No two concern the same file, or lead to the same name.
+    ///
+    /// - Parameter target: the tree that the change was worked out against.
+    mutating func add(
+        _ change: FileChange, _ contents: Contents, in target: TreeFiles
+    ) throws(FileError) {
+        files.append(File(change: change, contents: contents))
+        if let old = change.old {
+            changedQids.insert(old.qid)
+            expect(.value(old.entry.encoded()), at: old.key)
+        }
+        if let new = change.new {
+            changedQids.insert(new.qid)
+            steps[new.key, default: Step()].outcome = .value(new.entry.encoded())
+        }
+        addWayUp(change)
+        try addParents(change, in: target)
+    }
+
+    private mutating func expect(_ expected: Expectation, at key: Key) {
+        steps[key, default: Step()].expected = expected
+    }
+
+    /// The records that lead from a directory to its own entry. Source: FORMAT 7.2.
+    private mutating func addWayUp(_ change: FileChange) {
+        let old = change.old.flatMap { $0.isDirectory ? $0 : nil }
+        let new = change.new.flatMap { $0.isDirectory ? $0 : nil }
+        if let old, let new, old.qid == new.qid, old.isAtSamePlace(as: new) { return }
+        if let old { expect(.anything, at: Key.up(old.qid)) }
+        if let new {
+            steps[Key.up(new.qid)] = Step(expected: .anything, outcome: .value(new.key.bytes))
+        }
+    }
+
+    private mutating func addParents(
+        _ change: FileChange, in target: TreeFiles
+    ) throws(FileError) {
+        if let old = change.old, let new = change.new, old.isAtSamePlace(as: new) { return }
+        if let old = change.old { parents[old.parent] = true }
+        guard let new = change.new else { return }
+        parents[new.parent] = true
+        guard let old = change.old, old.parent != new.parent else { return }
+        // An open file that moves needs the directories above it.
+        var next = try target.directory(new.parent)
+        while let directory = next, !directory.isRoot {
+            parents[directory.parent] = parents[directory.parent] ?? false
+            next = try target.directory(directory.parent)
+        }
+    }
+
+    /// Directories that must be there and have no change of their own.
+    var otherParents: [(qid: UInt64, isStamped: Bool)] {
+        parents.filter { !changedQids.contains($0.key) }.sorted { $0.key < $1.key }
+            .map { ($0.key, $0.value) }
+    }
+}

@@ -1,0 +1,261 @@
+import GefsFormat
+
+/// Works out what brings paths of a branch back to what they were in another tree.
+///
+/// A path comes back with what it held: contents, attributes, entries. What else there is now stays,
+/// unless it is in the way. A file keeps its qid where that is free; where the same file goes on
+/// elsewhere with other contents, what it was comes back as another file.
+struct Restoration {
+    /// A place in the branch's tree.
+    private struct Slot: Hashable {
+        var parent: UInt64
+        var name: [UInt8]
+    }
+
+    private let source: TreeFiles
+    private let target: TreeFiles
+    /// Whether entries of restored directories that were not there go.
+    private let deletesNew: Bool
+
+    /// By the qid that the file has, or gets, in the branch.
+    private var changes: [UInt64: FileChange] = [:]
+    /// Files that have got a place.
+    private var placed: [Slot: PlacedFile] = [:]
+    /// Files of the branch that lose their place to others, and where that is.
+    private var displaced: [(file: PlacedFile, path: [[UInt8]])] = []
+    /// Files that go on elsewhere, and the qid of what comes back in place of them.
+    private var copies: [(original: PlacedFile, copy: UInt64)] = []
+    private var differences: RestorationScope
+
+    init(from source: TreeFiles, to target: TreeFiles, deletesNew: Bool) {
+        self.source = source
+        self.target = target
+        self.deletesNew = deletesNew
+        differences = RestorationScope(from: source, to: target)
+    }
+
+    /// Adds a path, given as the names from the root; empty for the root.
+    ///
+    /// - Throws: `.notFound` where the source has no such path; `.notADirectory` where a file is now
+    ///   where a directory has to come back; `.exists` where a file would take the place of a
+    ///   directory that is new.
+    mutating func add(_ path: [[UInt8]]) throws(FileError) {
+        var file = try source.rootDirectory()
+        var directory = try target.rootDirectory()
+        guard let last = path.last else {
+            return try keep(file, at: directory, [], isWhole: file.qid != directory.qid)
+        }
+        for (depth, name) in path.dropLast().enumerated() {
+            file = try child(of: file, name)
+            directory = try bringParent(file, into: directory, Array(path[...depth]))
+        }
+        try restore(try child(of: file, last), into: directory.qid, path)
+    }
+
+    /// The changes, for a branch that is as the target tree says.
+    mutating func finish() throws(FileError) -> [FileChange] {
+        for (file, path) in displaced { try remove(file, path) }
+        // Where the file that went on elsewhere goes after all, its qid is free.
+        for (original, copy) in copies {
+            guard let change = changes[original.qid], change.new == nil,
+                var coming = changes[copy], var new = coming.new, !new.isDirectory
+            else { continue }
+            new.entry.qidPath = original.qid
+            new.entry.qidVersion = max(new.entry.qidVersion, original.entry.qidVersion &+ 1)
+            coming.old = original
+            coming.new = new
+            changes[copy] = nil
+            changes[original.qid] = coming
+        }
+        return changes.values.sorted { $0.path.count < $1.path.count }
+    }
+
+    private func child(
+        of directory: PlacedFile, _ name: [UInt8]
+    ) throws(FileError) -> PlacedFile {
+        guard directory.isDirectory, let file = try source.file(in: directory.qid, named: name)
+        else { throw .notFound }
+        return file
+    }
+
+    /// What the branch will have at a place.
+    private func occupant(_ parent: UInt64, _ name: [UInt8]) throws(FileError) -> PlacedFile? {
+        if let file = placed[Slot(parent: parent, name: name)] { return file }
+        guard let file = try target.file(in: parent, named: name) else { return nil }
+        if let change = changes[file.qid] {
+            return change.new.flatMap { $0.key == file.key ? $0 : nil }
+        }
+        return file
+    }
+
+    // MARK: Files and directories
+
+    /// A directory above a path that comes back: the one that is there, or itself without entries.
+    private mutating func bringParent(
+        _ file: PlacedFile, into directory: PlacedFile, _ path: [[UInt8]]
+    ) throws(FileError) -> PlacedFile {
+        if let present = try occupant(directory.qid, file.name) {
+            guard present.isDirectory else { throw .notADirectory }
+            return present
+        }
+        let isAlive = try differences.place(of: file) != nil
+        return try put(file, into: directory.qid, path, keepsQid: !isAlive)
+    }
+
+    private mutating func restore(
+        _ file: PlacedFile, into directory: UInt64, _ path: [[UInt8]]
+    ) throws(FileError) {
+        let present = try occupant(directory, file.name)
+        if let present, present.qid == file.qid {
+            return try keep(file, at: present, path, isWhole: false)
+        }
+        if file.isDirectory {
+            try restoreDirectory(file, into: directory, present, path)
+        } else {
+            try restoreFile(file, into: directory, present, path)
+        }
+    }
+
+    private mutating func restoreDirectory(
+        _ file: PlacedFile, into directory: UInt64, _ present: PlacedFile?, _ path: [[UInt8]]
+    ) throws(FileError) {
+        if let present, present.isDirectory {
+            return try keep(file, at: present, path, isWhole: true)
+        }
+        if let present { displace(present, path) }
+        guard let there = try differences.place(of: file), changes[file.qid] == nil else {
+            let new = try put(file, into: directory, path, keepsQid: changes[file.qid] == nil)
+            return try restoreEntries(of: file, into: new.qid, path, isWhole: true)
+        }
+        if try isInside(directory, there.qid) {
+            let new = try put(file, into: directory, path, keepsQid: false)
+            return try restoreEntries(of: file, into: new.qid, path, isWhole: true)
+        }
+        move(there, to: file, into: directory, path)
+        try restoreEntries(of: file, into: file.qid, path, isWhole: false)
+    }
+
+    private mutating func restoreFile(
+        _ file: PlacedFile, into directory: UInt64, _ present: PlacedFile?, _ path: [[UInt8]]
+    ) throws(FileError) {
+        if let present {
+            guard !present.isDirectory || deletesNew else { throw .exists }
+            displace(present, path)
+        }
+        guard let there = try differences.place(of: file), changes[file.qid] == nil else {
+            try put(file, into: directory, path, keepsQid: changes[file.qid] == nil)
+            return
+        }
+        let hasOtherContents = try differences.hasOtherData(file.qid) || there.length != file.length
+        if !hasOtherContents, there.parent == directory {
+            move(there, to: file, into: directory, path)
+        } else {
+            let new = try put(file, into: directory, path, keepsQid: false)
+            copies.append((there, new.qid))
+        }
+    }
+
+    /// Entries that differ, or all, of a directory of the source.
+    private mutating func restoreEntries(
+        of directory: PlacedFile, into new: UInt64, _ path: [[UInt8]], isWhole: Bool
+    ) throws(FileError) {
+        let entries =
+            isWhole
+            ? try source.children(of: directory.qid)
+            : try differences.entries(of: directory.qid)
+        for file in entries { try restore(file, into: new, path + [file.name]) }
+        guard deletesNew else { return }
+        let present =
+            isWhole
+            ? try target.children(of: new) : try differences.newEntries(of: new)
+        for file in present
+        where try source.file(in: directory.qid, named: file.name) == nil {
+            displace(file, path + [file.name])
+        }
+    }
+
+    /// Whether a directory of the branch lies in another.
+    private func isInside(_ directory: UInt64, _ other: UInt64) throws(FileError) -> Bool {
+        var qid = directory
+        var seen: Set<UInt64> = []
+        while seen.insert(qid).inserted {
+            if qid == other { return true }
+            if let change = changes[qid], let new = change.new {
+                qid = new.parent
+            } else if let file = try target.directory(qid) {
+                qid = file.parent
+            } else {
+                return false
+            }
+        }
+        return false
+    }
+
+    // MARK: Changes
+
+    /// A file gets what it was where it is: `present` is the same file, or another directory.
+    private mutating func keep(
+        _ file: PlacedFile, at present: PlacedFile, _ path: [[UInt8]], isWhole: Bool
+    ) throws(FileError) {
+        var new = present
+        new.entry = file.entry.replacing(present.entry)
+        let contents =
+            file.isDirectory ? nil : FileContents(files: source, qid: file.qid)
+        add(FileChange(old: present, new: new, contents: contents, path: path))
+        if file.isDirectory {
+            try restoreEntries(of: file, into: present.qid, path, isWhole: isWhole)
+        }
+    }
+
+    private mutating func move(
+        _ there: PlacedFile, to file: PlacedFile, into directory: UInt64, _ path: [[UInt8]]
+    ) {
+        let new = PlacedFile(
+            parent: directory, name: file.name, entry: file.entry.replacing(there.entry))
+        add(FileChange(old: there, new: new, contents: nil, path: path))
+    }
+
+    @discardableResult
+    private mutating func put(
+        _ file: PlacedFile, into directory: UInt64, _ path: [[UInt8]], keepsQid: Bool
+    ) throws(FileError) -> PlacedFile {
+        var new = PlacedFile(parent: directory, name: file.name, entry: file.entry)
+        new.entry.qidVersion &+= 1
+        if !keepsQid { new.entry.qidPath = try source.volume.nextQid() }
+        let contents =
+            file.isDirectory ? nil : FileContents(files: source, qid: file.qid)
+        add(FileChange(old: nil, new: new, contents: contents, path: path))
+        return new
+    }
+
+    private mutating func add(_ change: FileChange) {
+        guard let new = change.new else { return }
+        changes[new.qid] = change
+        placed[Slot(parent: new.parent, name: new.name)] = new
+    }
+
+    private mutating func displace(_ file: PlacedFile, _ path: [[UInt8]]) {
+        displaced.append((file, path))
+    }
+
+    /// Takes a file of the branch away that has no other place now, and what is in it.
+    private mutating func remove(_ file: PlacedFile, _ path: [[UInt8]]) throws(FileError) {
+        guard changes[file.qid] == nil else { return }
+        changes[file.qid] = FileChange(old: file, new: nil, contents: nil, path: path)
+        guard file.isDirectory else { return }
+        for child in try target.children(of: file.qid) {
+            try remove(child, path + [child.name])
+        }
+    }
+}
+
+extension DirectoryEntry {
+    /// The entry that brings a file back to this state, from the present one.
+    func replacing(_ present: DirectoryEntry) -> DirectoryEntry {
+        var entry = self
+        entry.flags = present.flags
+        entry.qidPath = present.qidPath
+        entry.qidVersion = present.qidVersion &+ 1
+        return entry
+    }
+}
