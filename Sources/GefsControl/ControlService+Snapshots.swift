@@ -1,5 +1,11 @@
 import GefsEngine
 
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
 /// The commands of `snap`, as the tool gives them.
 extension ControlService {
     /// Runs a command of `snap`: the first word says which. What is none of them is the original's
@@ -52,21 +58,41 @@ extension ControlService {
         let usage = Self.usage("rollback BRANCH TO [--keep NAME | --discard]")
         guard operands.count >= 2 else { throw usage }
         let (branch, target) = (operands[0], try source(operands[1]))
-        func perform(keeping kept: String?) throws {
+        func perform(_ kept: String?) throws {
             try change([
                 .rollback(
                     branch: Array(branch.utf8), to: target, keeping: kept.map { Array($0.utf8) })
             ])
+            // The users of the tree that adm is now.
+            if branch == "adm" {
+                try failing { () throws(FileError) in try fileSystem.reloadUsers() }
+            }
             try reply(
                 LabelChangeReport(
                     .rollback, branch, from: String(decoding: target, as: UTF8.self), kept: kept))
         }
         switch (operands.dropFirst(2).first, operands.count) {
-        case (nil, _): try perform(keeping: RollbackLabel.name(for: branch))
-        case ("--keep", 4): try perform(keeping: operands[3])
-        case ("--discard", 3): try perform(keeping: nil)
+        case (nil, _): try keepUnderFreeName(branch, perform)
+        case ("--keep", 4): try perform(operands[3])
+        case ("--discard", 3): try perform(nil)
         default: throw usage
         }
+    }
+
+    /// Rolls back under the usual name; one more within the same second gets a number.
+    private func keepUnderFreeName(
+        _ branch: String, _ perform: (String?) throws -> Void
+    ) throws {
+        let name = RollbackLabel.name(for: branch)
+        let taken = try failing { () throws(FileError) in try fileSystem.labels() }.map(\.name)
+        let number = (1...).first { number in
+            !taken.contains(Array(Self.numbered(name, number).utf8))
+        }
+        try perform(Self.numbered(name, number ?? 1))
+    }
+
+    private static func numbered(_ name: String, _ number: Int) -> String {
+        number == 1 ? name : "\(name).\(number)"
     }
 
     private static func usage(_ text: String) -> CommandFailure {
@@ -75,7 +101,12 @@ extension ControlService {
 
     /// The label that a name of a branch, a snapshot or a time stands for.
     func resolved(_ name: String) throws(FileError) -> [UInt8] {
-        Array(name.utf8)
+        let name = Array(name.utf8)
+        do throws(FileError) {
+            return try fileSystem.resolve(name)
+        } catch .unknownLabel {
+            throw .label(.unknown, name)
+        }
     }
 
     private func source(_ name: String) throws(CommandFailure) -> [UInt8] {
@@ -118,7 +149,14 @@ extension ControlService {
 
 /// The label that keeps what a branch was before it went back.
 enum RollbackLabel {
-    static func name(for branch: String, at date: CalendarTime = .now()) -> String {
-        "\(branch)@before-rollback.\(date.label)"
+    /// `BRANCH@before-rollback.2026.05.01_10:00:00`, in UTC, as automatic snapshots have it.
+    static func name(for branch: String, at seconds: Int = time(nil)) -> String {
+        guard let time = CivilTime(seconds: Int64(seconds)) else {
+            return "\(branch)@before-rollback.\(seconds)"
+        }
+        func pad(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
+        let date = "\(time.year).\(pad(time.month)).\(pad(time.day))"
+        let clock = "\(pad(time.hour)):\(pad(time.minute)):\(pad(time.second))"
+        return "\(branch)@before-rollback.\(date)_\(clock)"
     }
 }

@@ -37,9 +37,7 @@ extension FileNode {
 extension FileHandle {
     /// Which administration file of label `adm` this is; nil for every other file.
     public var administrationFile: AdministrationFile? {
-        guard let node, node.isAdministrative, node.branch.label == AdministrationFile.label else {
-            return nil
-        }
+        guard let node, node.isAdministrative, label == AdministrationFile.label else { return nil }
         return AdministrationFile.allCases.first { $0.qidPath == node.qidPath }
     }
 }

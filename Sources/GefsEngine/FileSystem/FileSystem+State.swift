@@ -84,8 +84,13 @@ extension FreeMap {
 }
 
 extension FileHandle {
-    /// The label whose tree the file lies in; `dump` for the directory of all labels.
-    public var label: [UInt8] { node?.branch.label ?? Dump.label }
+    /// The label whose tree the file lies in, which may have been renamed; `dump` for the directory
+    /// of all labels, empty where the tree has no label any more.
+    public var label: [UInt8] {
+        guard let branch = node?.branch else { return Dump.label }
+        // The flush thread changes it with this lock held.
+        return branch.volume.lock.locked { branch.label ?? [] }
+    }
 
     /// Where the file lies below its tree's root now, a slash before each name.
     public var path: [UInt8] {

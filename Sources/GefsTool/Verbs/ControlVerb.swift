@@ -27,6 +27,7 @@ struct ControlVerb: Verb {
             """)
 
     @Argument(
+        parsing: .allUnrecognized,
         help: ArgumentHelp(
             "The image or its socket, then the command.", valueName: "image> <command"),
         completion: .file())

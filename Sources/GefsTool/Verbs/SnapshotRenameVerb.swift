@@ -5,7 +5,7 @@ struct SnapshotRenameVerb: Verb {
         commandName: "rename", abstract: "Give a branch or snapshot another name.",
         usage: "gefs snap rename IMAGE OLD NEW",
         discussion: """
-            It must not be in use.
+            Clients that are attached go on.
 
             Example:
               gefs snap rename disk.img experiment feature
