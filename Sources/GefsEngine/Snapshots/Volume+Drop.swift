@@ -2,13 +2,10 @@ import GefsFormat
 
 /// Taking apart what nothing needs any more. Source: FORMAT 8.4, "Drop".
 extension Volume {
-    /// Own blocks of a tip that one commit frees; a larger tree shrinks from commit to commit.
-    static let pruneBlocksMax = 100_000
-
     /// Drops the records that the commit has released, and goes on with what earlier commits left.
     func dropReleased(_ work: CommitWork) throws(FileError) {
         dropQueue.append(contentsOf: work.takeReleased())
-        var budget = Self.pruneBlocksMax
+        var budget = options.pruneBlocksMax
         while budget > 0, let generation = dropQueue.first {
             guard
                 let record = history.read({ graph in

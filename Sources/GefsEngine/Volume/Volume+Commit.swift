@@ -93,7 +93,7 @@ extension Volume {
     /// Takes a bounded part of what dropped snapshots held from the disk, to be freed.
     private func takeBacklog(_ work: CommitWork) throws(FileError) {
         var count = 0
-        while !backlog.isEmpty, count < Self.backlogBlocksMax {
+        while !backlog.isEmpty, count < options.backlogBlocksMax {
             count += 1
             let address = backlog.head.address
             let entries: [BlockAddress]
@@ -108,9 +108,6 @@ extension Volume {
             retireChecked(address, work)
         }
     }
-
-    /// Blocks of lists that one commit takes from the backlog: 2042 addresses each.
-    private static let backlogBlocksMax = 48
 
     /// Logs, headers and superblocks in the order of FORMAT 9.2, with its flushes.
     private func makeDurable(

@@ -17,6 +17,10 @@ public struct VolumeOptions: Sendable {
     public var unflushedBytesMax: Int {
         Int(min(max(cacheBytes / 2, 64 << 20), 512 << 20))
     }
+    /// Own blocks of a deleted tip that one commit frees; a larger tree shrinks bit by bit.
+    var pruneBlocksMax = 100_000
+    /// Blocks of deadlists that one commit takes from the backlog: 2042 addresses each.
+    var backlogBlocksMax = 48
     /// Receives what an operator should know.
     public var log: @Sendable (String) -> Void = { _ in }
     /// The time of day, in nanoseconds since 1970.

@@ -60,6 +60,9 @@ struct HistoryModelTests {
         print("history model: GEFS_SEED=\(seed)")
         var options = TestVolume.options
         options.flushBytes = 1 << 20
+        // Small steps, so that a cut hits what takes several commits.
+        options.pruneBlocksMax = 5
+        options.backlogBlocksMax = 1
         let volume = try TestVolume(options: options)
         var workload = HistoryWorkload(seed: seed)
         for _ in 0..<60 { try workload.step(volume) }
