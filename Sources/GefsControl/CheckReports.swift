@@ -1,4 +1,5 @@
 import GefsEngine
+import GefsFormat
 
 /// One thing that a check noticed.
 public struct FindingReport: Report {
@@ -78,6 +79,29 @@ public struct CheckResultReport: Report {
         verifiedBlocks = totals.verifiedBlocks
         verifiedBytes = totals.verifiedBytes
         summary = totals.description
+    }
+}
+
+/// What a repair has put right.
+public struct RepairResultReport: Report {
+    public static var type: String { "repair" }
+
+    /// Snapshots that no label named, which are gone.
+    public var droppedSnapshots: Int
+    /// Snapshot records that counted labels or forks wrongly.
+    public var correctedCounts: Int
+    /// Deadlists that made no sense.
+    public var discardedLists: Int
+    /// Blocks that nothing used, which are free now.
+    public var reclaimedBlocks: Int
+    public var reclaimedBytes: UInt64
+
+    init(_ report: RepairReport) {
+        droppedSnapshots = report.droppedSnapshots
+        correctedCounts = report.correctedCounts
+        discardedLists = report.discardedLists
+        reclaimedBlocks = report.reclaimedBlocks
+        reclaimedBytes = UInt64(report.reclaimedBlocks) * UInt64(Geometry.blockBytes)
     }
 }
 

@@ -26,7 +26,9 @@ public final class ControlService: Sendable {
 
     /// The commands, for `help`.
     public static let commands: [HelpReport.Command] = [
-        .init(usage: "check [--strict]", effect: "verify the last commit; the server goes on"),
+        .init(
+            usage: "check [--strict] [--repair]",
+            effect: "verify the last commit, or put right what can be; the server goes on"),
         .init(
             usage: "debug superblock|arena|log|block|tree ...",
             effect: "show structures of the disk"),
@@ -95,14 +97,6 @@ public final class ControlService: Sendable {
         } catch {
             throw CommandFailure(image, error)
         }
-    }
-
-    private func check(_ arguments: [String], _ reply: Reply) throws -> ExitStatus {
-        let isStrict = arguments == ["--strict"]
-        guard isStrict || arguments.isEmpty else {
-            throw CommandFailure("check", "usage: check [--strict]", status: .usage)
-        }
-        return try runCheck().send(isStrict: isStrict, reply)
     }
 
     private func halt(_ reply: Reply) throws {

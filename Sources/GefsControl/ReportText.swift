@@ -20,6 +20,7 @@ public struct ReportText: Sendable {
         switch type {
         case FindingReport.type: return lines(try decode(FindingReport.self))
         case CheckResultReport.type: return lines(try decode(CheckResultReport.self))
+        case RepairResultReport.type: return lines(try decode(RepairResultReport.self))
         case DiskSpaceReport.type: return lines(try decode(DiskSpaceReport.self))
         case VolumeReport.type: return lines(try decode(VolumeReport.self))
         case LabelReport.type: return lines(try decode(LabelReport.self))
@@ -74,6 +75,16 @@ public struct ReportText: Sendable {
         lines.append(
             "\(isBroken ? "broken" : "ok"): \(report.errors) errors, \(report.warnings) warnings")
         return lines
+    }
+
+    private func lines(_ report: RepairResultReport) -> [String] {
+        let parts = [
+            (report.droppedSnapshots, "snapshots without a label dropped"),
+            (report.correctedCounts, "snapshots had wrong counts"),
+            (report.discardedLists, "senseless deadlists removed"),
+            (report.reclaimedBlocks, "leaked blocks reclaimed (\(size(report.reclaimedBytes)))"),
+        ].filter { $0.0 > 0 }.map { "repaired: \($0.0) \($0.1)" }
+        return parts.isEmpty ? ["nothing to repair"] : parts
     }
 
     private func lines(_ report: DiskSpaceReport) -> [String] {

@@ -90,6 +90,12 @@ struct HistoryGraph: Sendable {
         }
     }
 
+    /// Whether a record, as it is on disk, counts something else than there is.
+    func isMiscounted(_ record: SnapshotRecord, in dialect: Dialect) -> Bool {
+        Int(record.labelCount) != labelCount(of: record.generation)
+            || Int(record.referenceCount) != referenceCount(of: record.generation, in: dialect)
+    }
+
     // MARK: Changing
 
     mutating func put(_ record: SnapshotRecord) {

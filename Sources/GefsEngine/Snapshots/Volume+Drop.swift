@@ -180,7 +180,7 @@ extension Volume {
     }
 
     /// Frees the blocks of a list, but not what is on it.
-    private func discard(_ record: DeadlistRecord, _ work: CommitWork) throws(FileError) {
+    func discard(_ record: DeadlistRecord, _ work: CommitWork) throws(FileError) {
         try walkChain(record, work) { _, address in retireChecked(address, work) }
     }
 }

@@ -216,6 +216,8 @@ extension Volume {
 
     /// Writes down every record that has changed, with the counts that the dialect wants.
     func writeRecords(_ work: CommitWork) throws(FileError) {
+        for generation in miscounted { work.touch(generation) }
+        miscounted = []
         for generation in work.takeTouched() {
             let (record, size) = history.read { graph -> (SnapshotRecord?, TreeSize?) in
                 guard var record = graph.records[generation] else { return (nil, nil) }

@@ -18,6 +18,7 @@ extension Volume {
         for branch in branches { try advance(branch, in: work) }
         try performHistory(work)
         try dropReleased(work)
+        if mendsDeadlists { try mendDeadlists(work) }
         try writeRecords(work)
         try flushSnapshots(work)
         for address in arenas.planCompression() { retire(address, work) }

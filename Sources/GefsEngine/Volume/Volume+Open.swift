@@ -104,9 +104,19 @@ extension Volume {
         }
         // What nothing needs any more: upstream leaves such records, and so does a crash of ours.
         dropQueue = graph.records.keys.filter { graph.isDroppable($0) }.sorted()
+        mended.droppedSnapshots = dropQueue.count
         history.change { $0 = graph }
         dialect = hasForeignLink ? .n : .r
         if dialect == .r, try hasControlFiles() { dialect = .n }
+        miscounted = graph.records.values.filter { graph.isMiscounted($0, in: dialect) }
+            .map(\.generation).sorted()
+        mended.correctedCounts = miscounted.count
+        if !dropQueue.isEmpty {
+            noteAtOpen("\(dropQueue.count) snapshots without a label are dropped")
+        }
+        if !miscounted.isEmpty {
+            noteAtOpen("\(miscounted.count) snapshots have wrong counts, which are corrected")
+        }
     }
 
     /// Whether label `adm` holds the files `ctl` and `status` of dialect N.

@@ -47,7 +47,7 @@ final class Volume: @unchecked Sendable {
     let history = History()
     let changed = ChangedBranches()
     /// What the disk looked like when it was opened, and what was repaired.
-    let openNotes: [String]
+    private(set) var openNotes: [String]
 
     /// Next number for a file. Packed into the superblock of each commit.
     let qidCounter: Atomic<UInt64>
@@ -83,6 +83,13 @@ final class Volume: @unchecked Sendable {
     var durableCommit: UInt64 = 0
     /// While above 0 no block becomes free: somebody looks at the last commit as a whole. lock.
     var pins = 0
+    /// flush. Records whose counts on disk are not those of their labels and forks; the next
+    /// commit puts them right.
+    var miscounted: [Generation] = []
+    /// flush. The next commit is to look for deadlists that make no sense.
+    var mendsDeadlists = false
+    /// flush. What has been mended since the volume was opened.
+    var mended = MendedHistory()
     /// flush. Records that may have nothing left that needs them.
     var dropQueue: [Generation] = []
     /// flush. What dropped snapshots held, as far as it is not free yet: the part of the pending
@@ -120,6 +127,11 @@ final class Volume: @unchecked Sendable {
 
     func log(_ text: String) {
         options.log(text)
+    }
+
+    /// Notes what was found while the volume is being opened.
+    func noteAtOpen(_ text: String) {
+        openNotes.append(text)
     }
 
     /// Nanoseconds since 1970.

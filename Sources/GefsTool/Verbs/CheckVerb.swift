@@ -8,7 +8,9 @@ struct CheckVerb: Verb {
         commandName: "check",
         abstract: "Verify everything: structures, hashes, file data, and who owns each block.",
         discussion: """
-            Changes nothing. An image that is being served is checked by its server, which goes \
+            Changes nothing but with --repair, which puts right what the original, or a crash of \
+            it, leaves behind without harm to files: snapshots without a label, wrong counts, \
+            leaked blocks. An image that is being served is checked by its server, which goes \
             on. Blocks that nothing refers to (leaks) are a warning; --strict counts warnings as \
             findings, too.
 
@@ -17,12 +19,16 @@ struct CheckVerb: Verb {
             Examples:
               gefs check disk.img
               gefs check --strict --json disk.img
+              gefs check --repair disk.img
             """)
 
     @OptionGroup var image: ImageOperand
 
     @Flag(help: "Count warnings as findings.")
     var strict = false
+
+    @Flag(help: "Reclaim leaked blocks and put wrong counts right, then check.")
+    var repair = false
 
     @OptionGroup var options: OutputOptions
 
@@ -31,6 +37,14 @@ struct CheckVerb: Verb {
     func perform(on console: Console) throws {
         let image = try image.resolved()
         let printer = ReportPrinter(console)
+        if repair {
+            let words = ["check", "--repair"] + (strict ? ["--strict"] : [])
+            let status = try Administration.perform(
+                words, on: image, for: .writing, console: console
+            ) { try printer.show($0, $1) }
+            if status != .done { throw status }
+            return
+        }
         let status: ExitStatus
         let isSocket = LocalFile.kind(of: image) == .socket
         do {

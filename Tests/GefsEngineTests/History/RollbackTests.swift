@@ -64,7 +64,9 @@ struct RollbackTests {
         let key = Key.data(try volume.status("file").qid.path, block: 1)
         let pointer = try #require(
             try volume.fileSystem.volume.lookup(key, in: reader.root, mayBlock: true))
-        let block = BlockPointer(decoding: pointer.withUnsafeBytes { $0.baseAddress! })
+        let block = try pointer.withUnsafeBytes {
+            BlockPointer(decoding: try #require($0.baseAddress))
+        }
         #expect(volume.fileSystem.volume.isAllocated(block.address))
         withExtendedLifetime(reader) {}
         #expect(used > 0)
