@@ -53,8 +53,10 @@ extension RequestExecutor {
         try appendPiece(of: contents, message, job, into: &reply)
     }
 
+    /// A server that only reads serves what the disk holds, to the byte: nothing.
     private func contentsNow(of file: AdministrationFile) throws(RequestError) -> [UInt8] {
-        guard file == .status, let handler = shared.controlHandler else { return [] }
+        let onlyReads = fileSystem.isReadOnly && fileSystem.failure == nil
+        guard file == .status, !onlyReads, let handler = shared.controlHandler else { return [] }
         return Array(try asking { () throws(FileError) in try handler.status() }.utf8)
     }
 

@@ -65,6 +65,21 @@ class ReferenceImages(harness.TemporaryFolder):
                 self.assertEqual(harness.run_text("cat", image, "/made-by-us/file-7"), "7" * 1000)
                 image.unlink()
 
+    def test_repair_gives_back_what_the_original_leaked(self):
+        for name in harness.reference_images():
+            with self.subTest(image=name):
+                image, manifest = self.unpack(name)
+                harness.run("check", "--repair", image)
+                _, output = harness.oracle("check", image)
+                self.assertIn("(0 leaked)", output)
+                for complaint in ("nlbl is", "unreferenced", "error:"):
+                    self.assertNotIn(complaint, output)
+                status, output = harness.oracle("compare", image, manifest)
+                self.assertEqual(status, 0, output)
+                # A second one finds nothing.
+                self.assertIn("nothing to repair", harness.run_text("check", "--repair", image))
+                image.unlink()
+
 
 if __name__ == "__main__":
     unittest.main()
