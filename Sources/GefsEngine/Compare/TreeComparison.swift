@@ -168,7 +168,7 @@ struct TreeComparison<Source: NodeSource> {
     }
 
     /// Files that have different data, among them removed ones whose data is not cleared yet.
-    private func dataFiles() throws(FileError) -> Set<UInt64> {
+    func dataFiles() throws(FileError) -> Set<UInt64> {
         var files: Set<UInt64> = []
         var start = Key.prefix(.data).bytes
         while true {

@@ -14,11 +14,14 @@ struct FileDifference {
     private(set) var files: [UInt64: Pair] = [:]
     /// Qids with data blocks that differ. May name files that neither tree has, since data is
     /// cleared some time after its file.
-    private(set) var changedData: Set<UInt64> = []
+    let changedData: Set<UInt64>
 
     init(
         from left: TreeFiles, to right: TreeFiles
     ) throws(FileError) {
+        changedData = try TreeComparison(
+            old: left.root, new: right.root, source: left.volume.reader
+        ).dataFiles()
         let delta = right.delta(from: left)
         try delta.forEach(prefix: .prefix(.entry)) { (item) throws(FileError) -> Bool in
             guard case .entry(let parent, let name)? = try? DecodedKey(item.key) else {
@@ -36,10 +39,5 @@ struct FileDifference {
             }
             return true
         }
-        try TreeComparison(old: left.root, new: right.root, source: left.volume.reader)
-            .forEachDataFile { (qid) throws(FileError) -> Bool in
-                changedData.insert(qid)
-                return true
-            }
     }
 }

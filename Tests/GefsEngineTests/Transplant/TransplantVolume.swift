@@ -7,13 +7,8 @@ import Testing
 extension TestVolume {
     static let main = Array("main".utf8)
 
-    func snapshot(_ name: String, of label: String = "main") throws {
-        try fileSystem.change(
-            [.snapshot(of: Array(label.utf8), as: Array(name.utf8))], as: caller)
-    }
-
-    func fork(_ name: String, of label: String = "main") throws {
-        try fileSystem.change([.fork(of: Array(label.utf8), as: Array(name.utf8))], as: caller)
+    func fork(_ name: String, of source: String = "main") throws {
+        try label(.fork(of: Array(source.utf8), as: Array(name.utf8)))
     }
 
     func delete(_ name: String) throws {
