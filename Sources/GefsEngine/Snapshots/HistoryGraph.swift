@@ -43,7 +43,9 @@ struct HistoryGraph: Sendable {
 
     /// The record before this one in the same line.
     func predecessor(of record: SnapshotRecord) -> SnapshotRecord? {
-        isLineStart(record) ? nil : records[record.predecessor]
+        // A damaged disk's links must not lead in circles.
+        isLineStart(record) || record.predecessor >= record.generation
+            ? nil : records[record.predecessor]
     }
 
     /// The record behind this one in the same line; nil for the tip.
@@ -54,7 +56,7 @@ struct HistoryGraph: Sendable {
 
     private func nextInLine(_ generation: Generation, succ: Generation) -> Generation? {
         let next = (followers[generation] ?? []).filter { follower in
-            records[follower].map { !isLineStart($0) } ?? false
+            follower > generation && records[follower].map { !isLineStart($0) } ?? false
         }
         return next.contains(succ) ? succ : next.min()
     }
@@ -73,7 +75,12 @@ struct HistoryGraph: Sendable {
     /// Whether nothing needs a record: no label, no fork. The first record of all is never dropped.
     func isDroppable(_ generation: Generation) -> Bool {
         generation != .zero && records[generation] != nil && labelCount(of: generation) == 0
-            && forks(of: generation).isEmpty
+            && !hasForks(generation)
+    }
+
+    /// Like `forks(of:)`, at no cost where there are many.
+    func hasForks(_ generation: Generation) -> Bool {
+        lineStarts[generation] != nil || !forks(of: generation).isEmpty
     }
 
     /// Blocks of a record's tree that were born in this generation or before are not its own: its

@@ -106,6 +106,6 @@ extension HistoryGraph {
         let others = labelCount(of: record.generation)
         let isOwn = label.map { labels[$0]?.generation == record.generation } ?? false
         return record.generation != .zero && others == (isOwn ? 1 : 0)
-            && forks(of: record.generation).isEmpty && successor(of: record) == nil
+            && !hasForks(record.generation) && successor(of: record) == nil
     }
 }

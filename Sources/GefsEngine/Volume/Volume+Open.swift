@@ -111,6 +111,7 @@ extension Volume {
         miscounted = graph.records.values.filter { graph.isMiscounted($0, in: dialect) }
             .map(\.generation).sorted()
         mended.correctedCounts = miscounted.count
+        guard !isReadOnly else { return }
         if !dropQueue.isEmpty {
             noteAtOpen("\(dropQueue.count) snapshots without a label are dropped")
         }
