@@ -7,6 +7,7 @@ import GefsFormat
 final class SnapshotTree: @unchecked Sendable {
     private let reader: BlockReader
     private let queue: ReclaimQueue
+    let deadlistCounts = DeadlistCounts()
     private let lock = Lock()
     /// lock.
     private(set) var version: TreeVersion
@@ -134,6 +135,7 @@ final class SnapshotTree: @unchecked Sendable {
     func put(_ key: Key, _ value: [UInt8]) throws(FileError) {
         let old = try self.value(key)
         guard old != value else { return }
+        deadlistCounts.forget(key)
         let isPresent = old != nil
         lock.locked {
             key.withBytes { keyBytes in
@@ -148,6 +150,7 @@ final class SnapshotTree: @unchecked Sendable {
 
     func remove(_ key: Key) throws(FileError) {
         guard try value(key) != nil else { return }
+        deadlistCounts.forget(key)
         lock.locked { key.withBytes { memtable.remove($0, presentBelow: true) } }
     }
 

@@ -19,6 +19,8 @@ extension Volume {
         try performHistory(work)
         try dropReleased(work)
         if mendsDeadlists { try mendDeadlists(work) }
+        for generation in countedSizes { work.touch(generation) }
+        countedSizes = []
         try writeRecords(work)
         try flushSnapshots(work)
         for address in arenas.planCompression() { retire(address, work) }

@@ -97,6 +97,8 @@ final class Volume: @unchecked Sendable {
     var backlog = DeadlistRecord(head: .none, tail: .none)
     /// flush. The blocks that the first record of all holds; nil where they are not known.
     var firstBlocks: Set<BlockAddress>?
+    /// flush. Snapshots whose trees somebody has counted since the last commit.
+    var countedSizes: Set<Generation> = []
     /// flush. Which of the two dialects the disk is kept in.
     var dialect: Dialect
     var flushThread: WorkerThread?
@@ -270,7 +272,7 @@ final class Volume: @unchecked Sendable {
         return keys
     }
 
-    private func scanData(
+    func scanData(
         _ qid: UInt64, from: UInt64, in root: TreeRoot, mayBlock: Bool,
         _ body: (UInt64, UnsafeRawBufferPointer) -> Bool
     ) throws(FileError) {
