@@ -19,6 +19,7 @@ extension ControlService {
         case "delete": try deleteLabels(operands, reply)
         case "rename": try renameLabel(operands, reply)
         case "rollback": try rollBack(operands, reply)
+        case "diff": return try difference(operands, reply)
         default: try label(["snap"] + arguments, reply)
         }
         return .done

@@ -38,6 +38,7 @@ public final class ControlService: Sendable {
         .init(usage: "halt", effect: "finish, commit, close and end the server"),
         .init(usage: "help", effect: "list the commands"),
         .init(usage: "info", effect: "show what the volume is and who serves it"),
+        .init(usage: "log BRANCH PATH", effect: "list the versions of a file in a branch's states"),
         .init(
             usage: "permit on|off", effect: "let anyone attach without permission checks, or not"),
         .init(
@@ -45,6 +46,9 @@ public final class ControlService: Sendable {
             effect: "keep the reserve for deletions, or let every write use it"),
         .init(usage: "show fid|tree [NAME]|users|bstate|free", effect: "show what is in memory"),
         .init(usage: "snap FROM NAME", effect: "make a snapshot; snap -m makes a branch"),
+        .init(
+            usage: "snap diff A B [PATH] [--stat]", effect: "list what two states do not have alike"
+        ),
         .init(usage: "snap -l", effect: "list branches and snapshots"),
         .init(usage: "snap -d NAME", effect: "delete a branch or snapshot"),
         .init(
@@ -67,6 +71,7 @@ public final class ControlService: Sendable {
         case "halt": try halt(reply)
         case "help": try reply(HelpReport(commands: Self.commands))
         case "info": try reply(try volumeReport())
+        case "log": return try history(arguments, reply)
         case "permit": try permit(arguments, reply)
         case "delsnap", "fork": try label(words, reply)
         case "reserve", "usereserve": try reserve(words, reply)

@@ -12,4 +12,7 @@ public enum ExitStatus: Int32, Error, Codable, Sendable {
     case noSpace = 7
     case permission = 8
     case interrupted = 130
+
+    /// A comparison found differences: 1, as diff(1) says it.
+    public static var differs: ExitStatus { .failed }
 }

@@ -38,6 +38,12 @@ public struct ReportText: Sendable {
                 "\(report.client) \(report.fid) \(report.user) \(report.label) \(report.path)"
                     + (report.open ? " open" : "")
             ]
+        case ChangeReport.type:
+            return [try decode(ChangeReport.self).line(isVerbose: isVerbose)]
+        case ComparisonReport.type: return try decode(ComparisonReport.self).lines(size)
+        case FileVersionReport.type: return [try decode(FileVersionReport.self).line(size)]
+        case FileHistoryReport.type:
+            return isVerbose ? [try decode(FileHistoryReport.self).line] : []
         case MessageReport.type: return [try decode(MessageReport.self).text]
         case HaltReport.type: return ["gefs: ending..."]
         case DumpReport.type: return [try decode(DumpReport.self).text]

@@ -4,15 +4,15 @@
     import Foundation
 #endif
 
-/// Times as the tool shows them: ISO 8601 in UTC.
-enum Timestamp {
+/// Times as reports and the tool show them: ISO 8601 in UTC.
+public enum Timestamp {
     /// `2026-11-23T01:02:03Z`.
-    static func text(seconds: Int64) -> String {
+    public static func text(seconds: Int64) -> String {
         Date(timeIntervalSince1970: Double(seconds)).ISO8601Format()
     }
 
     /// `2026-11-23T01:02:03.000000001Z`; the fraction is left out where it is zero.
-    static func text(nanoseconds: Int64) -> String {
+    public static func text(nanoseconds: Int64) -> String {
         let billion: Int64 = 1_000_000_000
         var (seconds, fraction) = nanoseconds.quotientAndRemainder(dividingBy: billion)
         if fraction < 0 {
