@@ -46,6 +46,12 @@ extension ControlService {
     private func deleteLabels(_ operands: [String], _ reply: Reply) throws {
         guard !operands.isEmpty else { throw Self.usage("delete NAME...") }
         try change(operands.map { .delete(Array($0.utf8)) })
+        if server == nil {
+            // Nobody goes on with it when this process has ended.
+            try failing { () throws(FileError) in
+                try fileSystem.drainHistory { !self.isCancelled() }
+            }
+        }
         for name in operands { try reply(LabelChangeReport(.delete, name)) }
     }
 

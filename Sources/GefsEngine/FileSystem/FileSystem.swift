@@ -105,9 +105,12 @@ public final class FileSystem: @unchecked Sendable {
         try volume.change(changes)
     }
 
-    /// Waits until what deleted labels held is free. Deletion itself does not wait for that.
-    public func drainHistory() throws(FileError) {
-        try volume.drainHistory()
+    /// Waits until what deleted labels held is free. Deletion itself does not wait for that; what is
+    /// left when the volume is closed goes on when it is opened again.
+    ///
+    /// - Parameter goesOn: asked between commits whether to wait any longer.
+    public func drainHistory(while goesOn: () -> Bool = { true }) throws(FileError) {
+        try volume.drainHistory(while: goesOn)
     }
 
     /// Branches that somebody has attached to since the volume was opened.

@@ -104,9 +104,9 @@ extension Volume {
     }
 
     /// Waits until nothing is left of what was deleted, and the space can be taken again.
-    func drainHistory() throws(FileError) {
+    func drainHistory(while goesOn: () -> Bool = { true }) throws(FileError) {
         guard !isReadOnly else { return }
-        while try onFlushThread({ $0.hasLeftovers }) {
+        while goesOn(), try onFlushThread({ $0.hasLeftovers }) {
             try sync(evenIfClean: true)
         }
         try syncAndReclaim()
