@@ -23,8 +23,6 @@ final class Transplant {
         var cleared = 0
     }
 
-    /// Blocks that are held in memory at most: 64 MiB.
-    private static let loadedBlocksMax = (64 << 20) / Geometry.blockBytes
     /// Blocks that are staged at a time: 1 MiB.
     private static let stagedBlocksMax = 64
 
@@ -101,9 +99,9 @@ final class Transplant {
     // MARK: Ways
 
     private func chooseWays() throws(FileError) {
-        var room = min(
-            Self.loadedBlocksMax,
-            branch.volume.options.unflushedBytesMax / 2 / Geometry.blockBytes)
+        let options = branch.volume.options
+        var room =
+            min(options.transplantBytesMax, options.unflushedBytesMax / 2) / Geometry.blockBytes
         // A file that lives has to be copied as a whole where it does not fit.
         let order =
             parts.indices.filter { parts[$0].change.replacesContents }

@@ -13,6 +13,8 @@ public struct VolumeOptions: Sendable {
     public var isPermissive = false
     /// Bytes of changes in memory at which a flush starts, so that the device has work early.
     public var flushBytes = 16 << 20
+    /// Bytes of file data that undoing and merging hold in memory; more is written beforehand.
+    public var transplantBytesMax = 64 << 20
     /// Bytes of changes in memory at which writers wait: half of the cache's, within bounds.
     public var unflushedBytesMax: Int {
         Int(min(max(cacheBytes / 2, 64 << 20), 512 << 20))
