@@ -56,6 +56,7 @@ enum ErrorText {
         case .offsetOutOfRange: "read/write -- offset negative"
         case .badDirectoryOffset: "invalid dir scan offset"
         case .recordDoesNotFit: "protocol botch"
+        case .noCommonAncestor: "branches have nothing in common"
         case .interference: "file system is being changed"
         case .unknownLabel, .branchName: "attach -- bad specifier"
         case .label(let fault, _): text(of: fault)

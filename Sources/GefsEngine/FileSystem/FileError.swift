@@ -43,6 +43,8 @@ public enum FileError: Error, Hashable, Sendable {
     case unknownLabel
     /// Others changed the same files again and again, so that a change of many at once was given up.
     case interference
+    /// Two branches that have no snapshot in common cannot be merged.
+    case noCommonAncestor
     /// A label that is refused, by name.
     case label(LabelFault, [UInt8])
     /// A name for a state of a branch that it does not have; with the branch's own name.

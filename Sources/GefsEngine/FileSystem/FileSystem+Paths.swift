@@ -10,7 +10,8 @@ extension FileSystem {
     ) throws(FileError) -> FileHandle {
         var handle = try attach(Array(label.utf8), as: caller)
         for name in path.split(separator: "/") {
-            defer { close(handle) }
+            let directory = handle
+            defer { close(directory) }
             handle = try Array(name.utf8).withBytes { (bytes) throws(FileError) -> FileHandle in
                 try walk(from: handle, bytes, as: caller)
             }
