@@ -60,6 +60,7 @@ struct StagingTests {
         #expect(try volume.status("many").qid.path != qids[1])
         #expect(throws: FileError.removed) { try volume.write(held, [1], at: 0) }
         volume.fileSystem.close(held)
+        volume.fileSystem.drainReclaims()
         #expect(try volume.strayQids().isEmpty)
         try volume.expectClean()
     }
@@ -108,6 +109,7 @@ struct StagingTests {
         #expect(try clearRecords(volume) == 0)
         #expect(volume.fileSystem.failure == nil)
         try volume.remove("big")
+        volume.fileSystem.drainReclaims()
         try volume.restore("a")
         let same = try volume.read("a") == TestVolume.bytes(40 << 20)
         #expect(same)
