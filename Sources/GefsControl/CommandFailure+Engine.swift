@@ -34,6 +34,10 @@ extension CommandFailure {
             self.init(String(decoding: name, as: UTF8.self), fault)
         case .branchName(let fault, let branch):
             self.init(what, fault, of: branch)
+        case .retention(let fault):
+            self.init(
+                "retain", fault.words,
+                next: "a schedule is words [COUNT]@[INTERVAL]UNIT, as 60@m 24@h @d", status: .usage)
         case .notFound:
             self.init(what, "no such file or directory")
         case .fileTooBig:
@@ -144,4 +148,19 @@ extension UsersFileFault {
         case .missingUser(let name): "user \(name) is missing"
         }
     }
+}
+
+extension RetentionFault {
+    /// What is wrong with the schedule.
+    public var words: String {
+        switch self {
+        case .missingSign(let word): "'\(Self.text(word))' has no @ behind a count"
+        case .badNumber(let word):
+            "'\(Self.text(word))': counts are up to 999999, intervals 1 to 999999"
+        case .badUnit(let word): "'\(Self.text(word))' does not end in one of m, h and d"
+        case .repeatedUnit(let word): "'\(Self.text(word))' repeats a unit"
+        }
+    }
+
+    private static func text(_ word: [UInt8]) -> String { String(decoding: word, as: UTF8.self) }
 }

@@ -60,6 +60,7 @@ enum ErrorText {
         case .interference: "file system is being changed"
         case .unknownLabel, .branchName: "attach -- bad specifier"
         case .label(let fault, _): text(of: fault)
+        case .retention: "syntax error"
         case .unknownUser: "user does not exist"
         case .unknownGroup: "group does not exist"
         case .qidsExhausted: "qids exhausted"

@@ -33,6 +33,7 @@ import Testing
         (.file(.offsetOutOfRange), "read/write -- offset negative"),
         (.file(.badDirectoryOffset), "invalid dir scan offset"),
         (.file(.unknownLabel), "attach -- bad specifier"),
+        (.file(.retention(.badUnit(word: []))), "syntax error"),
         (.file(.branchName(.noSnapshots, [])), "attach -- bad specifier"),
         (.file(.unknownUser), "user does not exist"),
         (.file(.unknownGroup), "group does not exist"),

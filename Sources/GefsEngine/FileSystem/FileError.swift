@@ -49,6 +49,8 @@ public enum FileError: Error, Hashable, Sendable {
     case label(LabelFault, [UInt8])
     /// A name for a state of a branch that it does not have; with the branch's own name.
     case branchName(BranchNameFault, [UInt8])
+    /// A retention schedule that is none.
+    case retention(RetentionFault)
     case unknownUser
     case unknownGroup
     case qidsExhausted

@@ -34,7 +34,7 @@ public struct RetentionPolicy: Hashable, Sendable {
     ])
 
     /// No snapshots.
-    public static let none = RetentionPolicy(rules: [])
+    public static let empty = RetentionPolicy(rules: [])
 
     private init(rules: [Rule]) {
         self.rules = rules

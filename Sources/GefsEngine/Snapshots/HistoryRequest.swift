@@ -81,5 +81,11 @@ enum ConfigurationKey {
         guard !key.isEmpty, key.count < Geometry.keyBytesMax, !key.starts(with: ownPrefix),
             value?.count ?? 0 <= Geometry.valueBytesMax
         else { throw .label(.badConfiguration, key) }
+        guard key == RetentionPolicy.key, let value else { return }
+        do throws(RetentionFault) {
+            _ = try RetentionPolicy(parsing: value)
+        } catch {
+            throw .retention(error)
+        }
     }
 }

@@ -33,7 +33,9 @@ extension Volume {
         guard !isReadOnly else { return }
         requests.hasLeftovers = hasLeftovers
         flushThread = WorkerThread { [self] in flushLoop() }
-        guard flushThread != nil, reclaimer.start() else {
+        guard flushThread != nil, reclaimer.start(),
+            !options.takesSnapshots || scheduler.start(self)
+        else {
             stop()
             throw .outOfThreads
         }

@@ -207,6 +207,7 @@ extension Volume {
 
     /// Ends the threads without a commit and closes the device.
     func stop() {
+        scheduler.finish()
         reclaimer.finish()
         lock.locked {
             requests.isStopping = true

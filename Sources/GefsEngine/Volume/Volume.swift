@@ -9,6 +9,8 @@ public struct VolumeOptions: Sendable {
     public var cacheBytes: UInt64 = 256 << 20
     /// Nanoseconds between commits while there are changes; nil: only on demand.
     public var commitIntervalNanoseconds: Int64? = 5_000_000_000
+    /// Automatic snapshots are made and deleted, by the schedules of the branches.
+    public var takesSnapshots = false
     /// Anyone may use `%` attaches; a broken users file is replaced by a default.
     public var isPermissive = false
     /// Bytes of changes in memory at which a flush starts, so that the device has work early.
@@ -45,6 +47,7 @@ final class Volume: @unchecked Sendable {
     let ledger: SpaceLedger
     let reclaimQueue = ReclaimQueue()
     let reclaimer = Reclaimer()
+    let scheduler = RetentionScheduler()
     let snapshots: SnapshotTree
     let history = History()
     let changed = ChangedBranches()

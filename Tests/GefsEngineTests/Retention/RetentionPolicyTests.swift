@@ -30,9 +30,9 @@ struct RetentionPolicyTests {
 
     @Test
     func `nothing is no snapshots`() throws {
-        #expect(try parse("") == .none)
-        #expect(try parse(" \n") == .none)
-        #expect(RetentionPolicy.none.text.isEmpty)
+        #expect(try parse("") == .empty)
+        #expect(try parse(" \n") == .empty)
+        #expect(RetentionPolicy.empty.text.isEmpty)
     }
 
     @Test
