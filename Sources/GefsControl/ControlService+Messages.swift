@@ -17,6 +17,11 @@ extension ControlService {
             case ("delsnap", 2), ("snap", 3), ("fork", 3):
                 guard let command = LabelCommand(words) else { throw ControlMessageError.invalid }
                 _ = try perform(command)
+            case ("retain", 3...):
+                guard let choice = RetentionChoice(words.dropFirst(2)) else {
+                    throw ControlMessageError.invalid
+                }
+                try setRetention(choice, of: words[1])
             case ("usereserve", 2):
                 guard let keeps = Self.keepsReserve(words) else {
                     throw ControlMessageError.invalid
@@ -46,10 +51,21 @@ extension ControlService {
         let space = fileSystem.space()
         let percent = space.size == 0 ? 0 : space.used * 100 / space.size
         var lines = ["gefs p9", "usage \(percent) \(space.used) \(space.size)"]
-        for label in try fileSystem.labels() {
+        let labels = try fileSystem.labels()
+        lines += try settings(of: nil)
+        for label in labels where label.isMutable { lines += try settings(of: label.name) }
+        for label in labels {
             let name = String(decoding: label.name, as: UTF8.self)
             lines.append("\(label.isMutable ? "fork" : "snap") \(name)")
         }
         return lines.map { $0 + "\n" }.joined()
+    }
+
+    private func settings(of label: [UInt8]?) throws(FileError) -> [String] {
+        func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+        let name = label.map(text) ?? "-"
+        return try fileSystem.configuration(of: label).map {
+            "conf \(name) \(text($0.name)) \(text($0.value))"
+        }
     }
 }

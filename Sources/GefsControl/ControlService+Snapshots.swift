@@ -20,6 +20,8 @@ extension ControlService {
         case "rename": try renameLabel(operands, reply)
         case "rollback": try rollBack(operands, reply)
         case "diff": return try difference(operands, reply)
+        case "resolve": try resolve(operands, reply)
+        case "retain": try snapshotRetention(operands, reply)
         default: try label(["snap"] + arguments, reply)
         }
         return .done
@@ -114,6 +116,17 @@ extension ControlService {
         } catch .unknownLabel {
             throw .label(.unknown, name)
         }
+    }
+
+    /// `snap resolve NAME`: which label a name of a state stands for, or why it stands for none.
+    private func resolve(_ operands: [String], _ reply: Reply) throws {
+        guard operands.count == 1 else { throw Self.usage("resolve NAME") }
+        let label = try source(operands[0])
+        let isMutable = try failing { () throws(FileError) in try fileSystem.labels() }
+            .first { $0.name == label }?.isMutable
+        try reply(
+            LabelNameReport(
+                name: String(decoding: label, as: UTF8.self), mutable: isMutable ?? false))
     }
 
     private func source(_ name: String) throws(CommandFailure) -> [UInt8] {

@@ -29,6 +29,7 @@ public final class ControlService: Sendable {
         .init(
             usage: "check [--strict] [--repair]",
             effect: "verify the last commit, or put right what can be; the server goes on"),
+        .init(usage: "clear [BRANCH] KEY", effect: "clear a setting of the volume or of a branch"),
         .init(
             usage: "debug superblock|arena|log|block|tree ...",
             effect: "show structures of the disk"),
@@ -44,6 +45,11 @@ public final class ControlService: Sendable {
         .init(
             usage: "reserve on|off",
             effect: "keep the reserve for deletions, or let every write use it"),
+        .init(
+            usage: "retain BRANCH|- SPEC...|none|default",
+            effect: "set which automatic snapshots are kept"),
+        .init(
+            usage: "set [BRANCH] KEY VALUE", effect: "make a setting of the volume or of a branch"),
         .init(usage: "show fid|tree [NAME]|users|bstate|free", effect: "show what is in memory"),
         .init(usage: "snap FROM NAME", effect: "make a snapshot; snap -m makes a branch"),
         .init(
@@ -66,6 +72,7 @@ public final class ControlService: Sendable {
         let arguments = Array(words.dropFirst())
         switch words.first {
         case "check": return try check(arguments, reply)
+        case "clear", "clr": try clear(words, reply)
         case "debug": try debug(arguments, reply)
         case "df": try reply(DiskSpaceReport(fileSystem.space()))
         case "halt": try halt(reply)
@@ -75,7 +82,9 @@ public final class ControlService: Sendable {
         case "permit": try permit(arguments, reply)
         case "delsnap", "fork": try label(words, reply)
         case "reserve", "usereserve": try reserve(words, reply)
+        case "retain": try retain(arguments, reply)
         case "save": try save(arguments, reply)
+        case "set": try set(arguments, reply)
         case "show": try show(arguments, reply)
         case "snap": return try snapshots(arguments, reply)
         case "sync":

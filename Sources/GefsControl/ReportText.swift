@@ -28,6 +28,8 @@ public struct ReportText: Sendable {
             let report = try decode(PermissiveReport.self)
             return ["permissive: \(report.before ? 1 : 0) → \(report.after ? 1 : 0)"]
         case LabelChangeReport.type: return try decode(LabelChangeReport.self).text
+        case SettingReport.type: return [try decode(SettingReport.self).text]
+        case RetentionReport.type: return [try decode(RetentionReport.self).text]
         case LabelNameReport.type: return [try decode(LabelNameReport.self).text]
         case ReserveReport.type:
             let report = try decode(ReserveReport.self)

@@ -146,9 +146,12 @@ def copy_sparse(source, target):
 
 
 class Server:
-    """`gefs serve` on an image, ready when the constructor returns."""
+    """`gefs serve` on an image, ready when the constructor returns.
 
-    def __init__(self, image, *options, wait=True):
+    Without `snapshots` it makes no automatic ones, so that the labels are those of the test.
+    """
+
+    def __init__(self, image, *options, wait=True, snapshots=False):
         self.image = pathlib.Path(image)
         self.address = "unix!%s.9p" % self.image
         self.control = pathlib.Path("%s.sock" % self.image)
@@ -159,6 +162,8 @@ class Server:
         environment.pop("GEFS_IMAGE", None)
         self.log = tempfile.TemporaryFile()
         command = [BINARY, "serve", os.fspath(image), "--listen", "unix:%s.9p" % image, *map(str, options)]
+        if not snapshots:
+            command.append("--no-snapshots")
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
                                         env=environment, start_new_session=True)
         if wait:

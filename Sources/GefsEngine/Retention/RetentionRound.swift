@@ -102,11 +102,3 @@ struct RetentionRound {
         return making.count + deleting.count < count
     }
 }
-
-extension Volume {
-    /// Whether somebody is attached to a label or looks at its tree.
-    func isInUse(_ label: [UInt8]) -> Bool {
-        guard let branch = lock.locked({ branches[label] }) else { return false }
-        return branch.lock.locked { branch.userCount > 0 }
-    }
-}

@@ -17,7 +17,7 @@ struct ServeVerb: Verb {
             On unix sockets the kernel says who connects. TCP has no such proof: it needs --auth \
             none, and then anyone who can connect may attach as anyone.
 
-            This version takes no automatic snapshots.
+            Branches that somebody attaches to get automatic snapshots, by the schedules that             'gefs snap retain' shows and sets.
 
             Examples:
               gefs serve disk.img --listen unix:/tmp/gefs.9p
@@ -46,6 +46,9 @@ struct ServeVerb: Verb {
             "Memory for the block cache: 512M, 2G, 25% (default: a quarter, at most 4G).",
             valueName: "size"))
     var cache: String?
+
+    @Flag(help: "Make and delete no automatic snapshots.")
+    var noSnapshots = false
 
     @Flag(help: "Let anyone attach without permission checks; bear with a broken users file.")
     var permissive = false
@@ -137,6 +140,7 @@ struct ServeVerb: Verb {
         var options = VolumeOptions()
         options.isReadOnly = readOnly
         options.isPermissive = permissive
+        options.takesSnapshots = !noSnapshots
         options.cacheBytes = cache.flatMap { CacheLimit.parse($0) } ?? CacheLimit.standard
         options.commitIntervalNanoseconds = Int64(commitInterval * 1e9)
         options.log = { Console.complain("gefs: \(image): \($0)") }

@@ -66,8 +66,7 @@ final class ServedImage {
 
     private func announce(_ server: NinePServer, _ place: String) {
         console.note(
-            "\(image): serving\(fileSystem.isReadOnly ? " read-only" : ""); "
-                + "this version takes no automatic snapshots")
+            "\(image): serving\(fileSystem.isReadOnly ? " read-only" : "")")
         console.note("control socket: \(place)")
         console.note("console: \(ControlSocket.console(besideSocket: place))")
         for address in server.boundAddresses.dropFirst() { console.note("listening: \(address)") }

@@ -136,7 +136,11 @@ final class ImageSession {
     }
 
     private func missingBranch(_ branch: [UInt8]) -> CommandFailure {
-        CommandFailure(
+        let isState = branch.contains(UInt8(ascii: "@")) || branch.contains(UInt8(ascii: "~"))
+        if isState, let refusal = link.refusal(of: branch) {
+            return refusal.about(ByteText.shown(branch))
+        }
+        return CommandFailure(
             ByteText.shown(branch), "no such branch or snapshot",
             next: "gefs snap list \(ByteText.shown(image)) shows them")
     }

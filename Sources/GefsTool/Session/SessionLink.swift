@@ -93,6 +93,23 @@ final class SessionLink {
         }
     }
 
+    /// Why a name stands for no tree; nil where the other end does not tell.
+    func refusal(of branch: [UInt8]) -> CommandFailure? {
+        let name = String(decoding: branch, as: UTF8.self)
+        do {
+            switch end {
+            case .volume(let fileSystem, _):
+                _ = try ControlService(fileSystem, image: image)
+                    .perform(["snap", "resolve", name]) { _ in }
+            case .server:
+                _ = try ControlClient.perform(["snap", "resolve", name], over: client) { _, _ in }
+            }
+            return nil
+        } catch {
+            return error as? CommandFailure
+        }
+    }
+
     /// Lets a server read the users file again.
     func reloadUsers() throws {
         guard isRemote else { return }

@@ -72,11 +72,12 @@ struct RetentionSimulationTests {
         policy: String, seed: UInt64
     ) throws {
         var world = try world(policy, seed: seed)
+        /// Seconds between two looks at most.
+        let gapMax: Int64 = 34
         var lastMade: [SnapshotTime.Unit: Int64] = [:]
         var disturbances: [SnapshotTime.Unit: Int64] = [:]
         for step in 0..<1500 {
-            let gap = Int64(5 + world.random.below(30))
-            world.time += gap
+            world.time += 5 + Int64(world.random.below(Int(gapMax) - 4))
             world.generation += UInt64(world.random.below(2))
             var isDisturbed = false
             if world.random.chance(1) {
@@ -108,9 +109,10 @@ struct RetentionSimulationTests {
                 } else if isDisturbed {
                     disturbances[rule.unit, default: 0] += 1
                 }
-                // Each leap may cost what is left of an interval, and no more.
+                // Each leap may cost what is left of an interval until a look, and no more.
                 let silence = world.time - (lastMade[rule.unit] ?? 0)
-                let patience = rule.seconds * (1 + disturbances[rule.unit, default: 0]) + gap
+                let patience =
+                    (rule.seconds + gapMax) * (1 + disturbances[rule.unit, default: 0])
                 try #require(silence <= patience, "\(policy), seed \(seed), step \(step)")
             }
         }
