@@ -14,21 +14,26 @@ public struct ControlConsole: ControlHandler {
     }
 
     public func run(_ command: String, user: UserID) -> String {
+        var answer = ""
+        run(command, user: user) { answer += $0 }
+        return answer
+    }
+
+    public func run(_ command: String, user: UserID, output: (String) -> Void) {
         let bytes = Array(command.utf8)
         guard bytes.first == UInt8(ascii: "{") else {
-            return text(ControlWords.split(command)) { try service.perform($0, reply: $1) }
+            return text(ControlWords.split(command), output)
         }
         guard let request = try? ReportLine.decode(ControlRequest.self, from: bytes) else {
-            return line(CommandFailure("ctl", "not a request", status: .usage))
+            return output(line(CommandFailure("ctl", "not a request", status: .usage)))
         }
-        var answer = ""
         do {
-            let status = try service.perform(request.words) { answer += line($0) }
-            return answer + line(EndReport(status: status))
+            let status = try service.perform(request.words) { output(line($0)) }
+            output(line(EndReport(status: status)))
         } catch let failure as CommandFailure {
-            return answer + line(failure)
+            output(line(failure))
         } catch {
-            return answer + line(CommandFailure("ctl", "\(error)"))
+            output(line(CommandFailure("ctl", "\(error)")))
         }
     }
 
@@ -40,23 +45,19 @@ public struct ControlConsole: ControlHandler {
         try service.statusText()
     }
 
-    private func text(
-        _ words: [String], _ perform: ([String], ControlService.Reply) throws -> ExitStatus
-    ) -> String {
-        var answer: [String] = []
+    private func text(_ words: [String], _ output: (String) -> Void) {
         let format = ReportText()
         do {
-            _ = try perform(words) { report in
-                answer += try format.lines(
+            _ = try service.perform(words) { report in
+                let lines = try format.lines(
                     Swift.type(of: report).type, try ReportLine.encode(report))
+                for line in lines { output(line + "\n") }
             }
         } catch let failure as CommandFailure {
-            answer.append(
-                failure.what.isEmpty ? failure.why : "\(failure.what): \(failure.why)")
+            output(failure.what.isEmpty ? "\(failure.why)\n" : "\(failure.what): \(failure.why)\n")
         } catch {
-            answer.append("\(error)")
+            output("\(error)\n")
         }
-        return answer.map { $0 + "\n" }.joined()
     }
 
     private func line(_ report: some Report) -> String {

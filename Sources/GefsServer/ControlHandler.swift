@@ -8,6 +8,9 @@ public protocol ControlHandler: Sendable {
     /// and gives the text that the client then reads.
     func run(_ command: String, user: UserID) -> String
 
+    /// Like the other `run`, and hands the text out as it comes.
+    func run(_ command: String, user: UserID, output: (String) -> Void)
+
     /// Runs one line written to the file `ctl` of label `adm`, its newline taken off; returns when
     /// the operation is done. Source: SEMANTICS 9, dialect N.
     func runMessage(_ line: String, user: UserID) throws(ControlMessageError)
@@ -17,6 +20,10 @@ public protocol ControlHandler: Sendable {
 }
 
 extension ControlHandler {
+    public func run(_ command: String, user: UserID, output: (String) -> Void) {
+        output(run(command, user: user))
+    }
+
     public func runMessage(_ line: String, user: UserID) throws(ControlMessageError) {
         throw .invalid
     }

@@ -15,7 +15,7 @@ final class ControlFile: @unchecked Sendable {
     var node: Node
     var openAccess: UInt8?
     /// What reading gives.
-    var reply: [UInt8] = []
+    var reply = ReplySpool()
 
     init(_ node: Node) {
         self.node = node

@@ -78,8 +78,12 @@ extension RequestExecutor {
         _ message: Tread, _ job: Job, _ file: ControlFile, into reply: inout ByteBuffer
     ) throws(RequestError) {
         guard file.isOpenForReading else { throw .notOpen }
-        let contents = file.node == .control ? file.reply : Self.controlListing
-        try appendPiece(of: contents, message, job, into: &reply)
+        guard file.node == .control else {
+            return try appendPiece(of: Self.controlListing, message, job, into: &reply)
+        }
+        let countMax = Self.readBytes(message.count, messageBytesMax: job.messageBytesMax)
+        let piece = file.reply.read(at: Int(clamping: message.offset), count: countMax)
+        try append(piece[...], job, into: &reply)
     }
 
     /// Answers a read with what it asks for of `contents`.
@@ -88,7 +92,13 @@ extension RequestExecutor {
     ) throws(RequestError) {
         let start = min(contents.count, Int(clamping: message.offset))
         let countMax = Self.readBytes(message.count, messageBytesMax: job.messageBytesMax)
-        let piece = contents[start..<start + min(countMax, contents.count - start)]
+        try append(
+            contents[start..<start + min(countMax, contents.count - start)], job, into: &reply)
+    }
+
+    private func append(
+        _ piece: ArraySlice<UInt8>, _ job: Job, into reply: inout ByteBuffer
+    ) throws(RequestError) {
         var failure: RequestError?
         reply.reserveCapacity(
             minimumWritableBytes: piece.count + WireLimits.readReplyHeaderBytes)
@@ -115,10 +125,9 @@ extension RequestExecutor {
             line = UnsafeRawBufferPointer(rebasing: line.dropLast())
         }
         let command = String(decoding: line, as: UTF8.self)
-        file.reply =
-            shared.controlHandler.map {
-                Array($0.run(command, user: binding.user).utf8)
-            } ?? []
+        let spool = ReplySpool()
+        shared.controlHandler?.run(command, user: binding.user) { spool.append($0) }
+        file.reply = spool
         try reply.append(
             Rwrite(count: UInt32(clamping: message.data.count)), tag: job.tag,
             limit: job.messageBytesMax)

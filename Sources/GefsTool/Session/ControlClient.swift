@@ -28,7 +28,7 @@ enum ControlClient {
     static func perform(
         _ words: [String], over client: Client, reply: (String, [UInt8]) throws -> Void
     ) throws -> ExitStatus {
-        let answer: [UInt8]
+        var answer = AnswerReader()
         do throws(ClientError) {
             let root = try client.attach(user: "adm", tree: ".ctl")
             defer { try? root.clunk() }
@@ -37,7 +37,17 @@ enum ControlClient {
             try file.open(OpenFlags.readWrite)
             let request = (try? ReportLine.encode(ControlRequest(words))) ?? []
             try file.write(request + [UInt8(ascii: "\n")], at: 0)
-            answer = try read(file, isHalt: words == ["halt"])
+            try file.read(from: 0, count: .max) { (piece) throws(ClientError) in
+                answer.take(piece, reply)
+            }
+        } catch .connectionClosed where words == ["halt"] {
+            // A server that was halted may be gone before its answer is read; that the command was
+            // taken says that it is carried out.
+            if !answer.hasReport {
+                let halt = HaltReport(image: "", process: 0)
+                try reply(HaltReport.type, try ReportLine.encode(halt))
+            }
+            return .done
         } catch {
             let refusal = RemoteRefusal(error)
             if case .unknownTree = refusal.kind {
@@ -47,43 +57,58 @@ enum ControlClient {
             }
             throw refusal.failure(about: words.joined(separator: " "))
         }
-        return try report(answer, reply)
+        return try answer.finish(reply)
     }
+}
 
-    /// Reads the answer. A server that was halted may be gone before its answer is read; that the
-    /// command was taken says that it is carried out.
-    private static func read(_ file: RemoteFile, isHalt: Bool) throws(ClientError) -> [UInt8] {
-        do throws(ClientError) {
-            return try file.readAll()
-        } catch {
-            guard isHalt, case .connectionClosed = error,
-                let halt = try? ReportLine.encode(HaltReport(image: "", process: 0)),
-                let end = try? ReportLine.encode(EndReport(status: .done))
-            else { throw error }
-            return halt + [UInt8(ascii: "\n")] + end
+/// Takes the answer to a command apart while it comes: one JSON object a line.
+private struct AnswerReader {
+    /// The begin of a line whose end has not come.
+    private var line: [UInt8] = []
+    /// How the command ended, once that is known; what follows is not looked at.
+    private var result: Result<ExitStatus, any Error>?
+
+    /// Whether something has been handed out.
+    private(set) var hasReport = false
+
+    mutating func take(_ piece: [UInt8], _ reply: (String, [UInt8]) throws -> Void) {
+        var rest = piece[...]
+        while result == nil, let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
+            line += rest[..<end]
+            rest = rest[(end + 1)...]
+            takeLine(reply)
+            line.removeAll(keepingCapacity: true)
         }
+        if result == nil { line += rest }
     }
 
-    private static func report(
-        _ answer: [UInt8], _ reply: (String, [UInt8]) throws -> Void
-    ) throws -> ExitStatus {
+    private mutating func takeLine(_ reply: (String, [UInt8]) throws -> Void) {
+        if line.isEmpty { return }
         do {
-            for line in answer.split(separator: UInt8(ascii: "\n")) {
-                let line = Array(line)
-                let type = try ReportLine.type(of: line)
-                switch type {
-                case EndReport.type:
-                    let end = try ReportLine.decode(EndReport.self, from: line)
-                    return ExitStatus(rawValue: end.status) ?? .failed
-                case CommandFailure.type:
-                    throw try ReportLine.decode(CommandFailure.self, from: line)
-                default:
-                    try reply(type, line)
-                }
+            let type = try ReportLine.type(of: line)
+            switch type {
+            case EndReport.type:
+                let end = try ReportLine.decode(EndReport.self, from: line)
+                result = .success(ExitStatus(rawValue: end.status) ?? .failed)
+            case CommandFailure.type:
+                result = .failure(try ReportLine.decode(CommandFailure.self, from: line))
+            default:
+                hasReport = true
+                try reply(type, line)
             }
         } catch is DecodingError {
-            throw CommandFailure("ctl", "the server's answer cannot be read")
+            result = .failure(CommandFailure("ctl", "the server's answer cannot be read"))
+        } catch {
+            result = .failure(error)
         }
-        throw CommandFailure("ctl", "the server's answer has no end")
+    }
+
+    /// - Throws: what the command, or `reply`, failed with.
+    mutating func finish(_ reply: (String, [UInt8]) throws -> Void) throws -> ExitStatus {
+        if result == nil { takeLine(reply) }
+        guard let result else {
+            throw CommandFailure("ctl", "the server's answer has no end")
+        }
+        return try result.get()
     }
 }
