@@ -5,6 +5,7 @@ extension Volume {
     /// Drops the records that the commit has released, and goes on with what earlier commits left.
     func dropReleased(_ work: CommitWork) throws(FileError) {
         dropQueue.append(contentsOf: work.takeReleased())
+        isDropStalled = false
         var budget = options.pruneBlocksMax
         while budget > 0, let generation = dropQueue.first {
             guard
@@ -15,15 +16,13 @@ extension Volume {
                 dropQueue.removeFirst()
                 continue
             }
-            if let next = history.read({ $0.successor(of: record) }) {
-                let before = history.read { $0.heldBefore(record) }
-                replaceInLine(record, by: next, work)
-                try inherit(
-                    from: record.generation, by: next.generation, before: before, work)
-                budget -= 1
-            } else {
-                guard try dropTip(record, &budget, work) else { break }
-            }
+            let isGone =
+                if let next = history.read({ $0.successor(of: record) }) {
+                    try drop(record, for: next, &budget, work)
+                } else {
+                    try dropTip(record, &budget, work)
+                }
+            guard isGone else { return }
             dropQueue.removeFirst()
             dropQueue.append(contentsOf: work.takeReleased())
         }
@@ -52,6 +51,38 @@ extension Volume {
         work.touch(old.generation, next.generation)
         if !old.predecessor.isNone { work.touch(old.predecessor) }
         if old.base != old.predecessor, !old.base.isNone { work.touch(old.base) }
+    }
+
+    /// Drops a record in favour of its successor; false where that takes more than this commit.
+    ///
+    /// Until all of its lists have moved the record stays: what is on them lies before its own
+    /// predecessor, so nothing is freed by them meanwhile.
+    private func drop(
+        _ record: SnapshotRecord, for next: SnapshotRecord, _ budget: inout Int,
+        _ work: CommitWork
+    ) throws(FileError) -> Bool {
+        let before = history.read { $0.heldBefore(record) }
+        try mendDeadlists(of: next, work)
+        for list in try deadlists(of: record.generation)
+        where list.birth < record.generation && Self.isHeld(birth: list.birth, before: before) {
+            // Joining two lists takes a block.
+            guard hasRoomForLists else {
+                isDropStalled = budget == options.pruneBlocksMax
+                return false
+            }
+            try snapshots.remove(Key.deadlist(list.generation, birth: list.birth))
+            try extendDeadlist(next.generation, list.birth, by: list.record, work)
+            budget -= 1
+        }
+        replaceInLine(record, by: next, work)
+        try inherit(from: record.generation, by: next.generation, before: before, work)
+        budget -= 1
+        return true
+    }
+
+    /// Whether lists may take blocks: what the rest of a commit needs is left to it.
+    var hasRoomForLists: Bool {
+        arenas.availableBlocksWithReserve > 48 + 4 * arenas.arenas.count
     }
 
     /// The deadlists of a dropped record go to its successor; of those, what only the dropped
@@ -176,7 +207,14 @@ extension Volume {
 
     /// Frees all blocks on a list, and those that hold the list. What is long goes bit by bit.
     private func free(_ record: DeadlistRecord, _ work: CommitWork) throws(FileError) {
-        backlog = try join(backlog, record, work)
+        guard record.head.address == record.tail.address else {
+            backlog = try join(backlog, record, work)
+            return
+        }
+        try walkChain(record, work) { block, address in
+            for entry in block.deadAddresses { drop(entry, work) }
+            retireChecked(address, work)
+        }
     }
 
     /// Frees the blocks of a list, but not what is on it.

@@ -19,9 +19,11 @@ extension Volume {
         mendsDeadlists = false
         for pair in try snapshots.pairs([KeyKind.deadlist.rawValue]) {
             let key = pair.key.withUnsafeBytes { try? DecodedKey($0) }
-            guard case .deadlist(let generation, let birth)? = key,
-                birth >= generation || history.record(generation) == nil
-            else { continue }
+            guard case .deadlist(let generation, let birth)? = key else { continue }
+            if let record = history.record(generation) {
+                if birth >= generation { try mendDeadlists(of: record, work) }
+                continue
+            }
             let record = try snapshots.decode(pair.value) { (raw) throws(RecordError) in
                 try DeadlistRecord(decoding: raw)
             }
@@ -33,6 +35,32 @@ extension Volume {
                 log("a deadlist of snapshot \(generation) is damaged: \(error)")
             }
         }
+    }
+
+    /// Takes off a record's deadlists what the record itself holds.
+    ///
+    /// Upstream puts the lists of a tip that it drops onto those of the tip's predecessor, which
+    /// holds all that is on them (FORMAT 8.4). It leaves a list that was born with the record then,
+    /// since the two differ at least in their roots; without one there is nothing to do.
+    func mendDeadlists(of record: SnapshotRecord, _ work: CommitWork) throws(FileError) {
+        let lists = try deadlists(of: record.generation)
+        guard lists.contains(where: { $0.birth >= record.generation }),
+            let first = lists.map(\.birth).min()
+        else { return }
+        let before =
+            first == .zero ? Generation.none : Generation(rawValue: first.rawValue - 1)
+        let held = Set(try ownBlocks(of: record, before, limit: .max).blocks)
+        for list in lists {
+            try snapshots.remove(Key.deadlist(list.generation, birth: list.birth))
+            var rest: [BlockAddress] = []
+            try walkChain(list.record, work) { block, address in
+                rest += block.deadAddresses.filter { !held.contains($0) && isAllocated($0) }
+                retireChecked(address, work)
+            }
+            guard list.birth < record.generation else { continue }
+            try extendDeadlist(list.generation, list.birth, by: rest, work)
+        }
+        mended.discardedLists += 1
     }
 
     /// Gives back blocks that a check found allocated and used by nothing.

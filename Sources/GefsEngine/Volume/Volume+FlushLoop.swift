@@ -115,7 +115,7 @@ extension Volume {
     }
 
     /// Whether the next commit has something to take apart. Flush thread only.
-    var hasLeftovers: Bool { !dropQueue.isEmpty || !backlog.isEmpty }
+    var hasLeftovers: Bool { !dropQueue.isEmpty && !isDropStalled || !backlog.isEmpty }
 
     /// Whether any branch holds what is not in a commit.
     var isDirty: Bool {

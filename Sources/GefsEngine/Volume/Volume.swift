@@ -97,6 +97,8 @@ final class Volume: @unchecked Sendable {
     var mended = MendedHistory()
     /// flush. Records that may have nothing left that needs them.
     var dropQueue: [Generation] = []
+    /// flush. The last commit could take nothing apart for want of space.
+    var isDropStalled = false
     /// flush. What dropped snapshots held, as far as it is not free yet: the part of the pending
     /// list that stays on the disk from commit to commit.
     var backlog = DeadlistRecord(head: .none, tail: .none)
