@@ -41,9 +41,9 @@ extension FileSystem {
     private func state(
         _ state: BranchSpecifier.State, of branch: [UInt8]
     ) throws(FileError) -> [UInt8] {
-        let labels = try labels()
-        guard let label = labels.first(where: { $0.name == branch }) else { throw .unknownLabel }
         let graph = volume.history.snapshot()
+        guard let label = graph.info(ofLabel: branch) else { throw .unknownLabel }
+        let labels = try labels()
         let line = BranchLine(from: Generation(rawValue: label.generation), labels: labels) {
             graph.records[$0]
         }

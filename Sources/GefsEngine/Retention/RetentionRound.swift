@@ -21,6 +21,8 @@ struct RetentionRound {
     private(set) var memories: [[UInt8]: RetentionPlan.Memory] = [:]
     /// Branches whose deletions are not all done.
     private(set) var unfinished: Set<[UInt8]> = []
+    /// The first branch that there was no room for.
+    private(set) var firstWithoutRoom: [UInt8]?
     /// What an operator should know, by branch.
     private(set) var complaints: [[UInt8]: String] = [:]
 
@@ -53,22 +55,28 @@ struct RetentionRound {
                 continue
             }
             guard room > 0 else {
-                // Not made, so not remembered.
-                memories[branch] = memory
-                unfinished.insert(branch)
+                // Not made, so not remembered; those that are made tell it by their names.
+                memories[branch] = nil
+                putOff(branch)
                 return
             }
             room -= 1
             making.append(Making(branch: branch, name: name))
         }
         for name in plan.deleting {
-            guard room > 0, !volume.isInUse(name) else {
+            guard room > 0 else { return putOff(branch) }
+            guard !volume.isInUse(name) else {
                 unfinished.insert(branch)
                 continue
             }
             room -= 1
             deleting.append(name)
         }
+    }
+
+    private mutating func putOff(_ branch: [UInt8]) {
+        unfinished.insert(branch)
+        firstWithoutRoom = firstWithoutRoom ?? branch
     }
 
     /// Makes the changes in one commit. A label that refuses one is left out until the next look.

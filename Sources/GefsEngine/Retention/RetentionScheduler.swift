@@ -21,7 +21,7 @@ final class RetentionScheduler: @unchecked Sendable {
 
     static let intervalNanoseconds: Int64 = 5_000_000_000
     /// Changes of one commit. A count that was lowered must not hold up the commits of others.
-    static let changesMax = 512
+    static let changesMax = 2048
 
     private let lock = Lock()
     /// lock.
@@ -32,6 +32,8 @@ final class RetentionScheduler: @unchecked Sendable {
     private let turn = Lock()
     /// turn.
     private var watches: [[UInt8]: Watch] = [:]
+    /// turn. The branch that comes first at the next look, since there was no room for it.
+    private var firstBranch: [UInt8]?
 
     // MARK: The thread
 
@@ -89,10 +91,12 @@ final class RetentionScheduler: @unchecked Sendable {
         }
         guard !due.isEmpty else { return }
         var round = RetentionRound(volume, changesMax: Self.changesMax)
-        for branch in due {
+        let start = due.firstIndex { $0 == firstBranch } ?? 0
+        for branch in due[start...] + due[..<start] {
             guard let watch = watches[branch], let policy = watch.policy else { continue }
             round.add(branch, policy: policy, now: now, memory: watch.memory)
         }
+        firstBranch = round.firstWithoutRoom
         do throws(FileError) {
             try round.perform()
         } catch {

@@ -1,4 +1,5 @@
 import GefsFormat
+import Synchronization
 import Testing
 
 @testable import GefsEngine
@@ -196,6 +197,72 @@ struct RetentionSchedulerTests {
         #expect(try scheduled.labels("main@").count == 102)
         scheduled.look()
         #expect(try scheduled.labels("main@").count == 1)
+    }
+
+    @Test
+    func `many branches take turns`() throws {
+        let scheduled = try ScheduledVolume()
+        // Each makes one and deletes one a minute: more than there is room for in a look.
+        let count = RetentionScheduler.changesMax * 3 / 4
+        let names = (0..<count).map { bytes("fork\($0)") }
+        try scheduled.volume.fileSystem.change(
+            names.map { .fork(of: bytes("main"), as: $0) }, as: scheduled.volume.caller)
+        try scheduled.set("1@m")
+        let volume = scheduled.volume.fileSystem.volume
+        for name in names { volume.noteUse(of: name) }
+        func snapshots() throws -> [String] {
+            try scheduled.labels("fork").filter { $0.contains("@") }
+        }
+        scheduled.look()
+        #expect(try snapshots().count == count)
+        for minute in 1...3 {
+            scheduled.clock.advance(seconds: 60 - 5)
+            scheduled.run(seconds: 15)
+            let stamp = "12:0\(minute):"
+            let isRight =
+                try snapshots().count == count && snapshots().allSatisfy { $0.contains(stamp) }
+            #expect(isRight)
+            scheduled.clock.advance(seconds: -10)
+        }
+    }
+
+    @Test
+    func `writers, forks and deletions go on beside it`() throws {
+        let scheduled = try ScheduledVolume()
+        try scheduled.set("2@m 1@h")
+        try scheduled.volume.makeDirectory("d")
+        let fileSystem = scheduled.volume.fileSystem
+        let isDone = Atomic<Bool>(false)
+        let refusals = Atomic<Int>(0)
+        let caller = scheduled.volume.caller
+        let thread = WorkerThread {
+            var number = 0
+            while !isDone.load(ordering: .relaxed) {
+                number += 1
+                let name = Array("fork\(number)".utf8)
+                do throws(FileError) {
+                    try fileSystem.change([.fork(of: Array("main".utf8), as: name)], as: caller)
+                    fileSystem.close(try fileSystem.attach(name, as: caller))
+                    // Nobody is attached any more, so nobody may stand in the way.
+                    try fileSystem.change([.delete(name)], as: caller)
+                } catch {
+                    refusals.wrappingAdd(1, ordering: .relaxed)
+                }
+            }
+        }
+        for step in 0..<60 {
+            try scheduled.volume.makeFile("d/f\(step)", [UInt8](repeating: 1, count: 20_000))
+            if step > 3 { try scheduled.volume.remove("d/f\(step - 3)") }
+            scheduled.run(seconds: 20)
+        }
+        isDone.store(true, ordering: .relaxed)
+        thread?.join()
+        #expect(refusals.load(ordering: .relaxed) == 0)
+        #expect(fileSystem.failure == nil)
+        #expect(try scheduled.labels("main@").count == 3)
+        try fileSystem.drainHistory()
+        let problems = try scheduled.problems()
+        #expect(problems.isEmpty)
     }
 
     @Test
