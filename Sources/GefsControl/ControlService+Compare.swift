@@ -21,8 +21,14 @@ private struct PathWords {
         default: return nil
         }
         shown = String(decoding: bytes, as: UTF8.self)
-        elements = bytes.split(separator: UInt8(ascii: "/")).map { Array($0) }
-            .filter { $0 != [UInt8(ascii: ".")] }
+        for element in bytes.split(separator: UInt8(ascii: "/")) {
+            if element.elementsEqual(".".utf8) { continue }
+            if element.elementsEqual("..".utf8) {
+                _ = elements.popLast()
+            } else {
+                elements.append(Array(element))
+            }
+        }
     }
 }
 

@@ -34,17 +34,27 @@ extension TestVolume {
 
 @Suite struct CompareTests {
     @Test(arguments: RandomWorkload.seeds([21, 22, UInt64.random(in: 0...(.max))]))
-    func `random histories and forks differ in what reading all of them finds`(
+    func `random histories that branch differ in what reading all of them finds`(
         seed: UInt64
     ) throws {
         print("compare: GEFS_SEED=\(seed)")
         let volume = try TestVolume()
         var workload = RandomWorkload(seed: seed)
-        var labels = ["empty", "main"]
-        for round in 0..<8 {
+        var labels = ["empty", "main", "kept"]
+        var past = workload.model
+        for round in 0..<9 {
+            if round == 6 {
+                // Goes on from an earlier state: two lines with files of the same qids.
+                workload.model = past
+                try volume.label(
+                    .rollback(
+                        branch: Array("main".utf8), to: Array("s3".utf8),
+                        keeping: Array("kept".utf8)))
+            }
             for _ in 0..<60 { try workload.step(volume) }
             try volume.snapshot("s\(round)")
             labels.append("s\(round)")
+            if round == 3 { past = workload.model }
         }
         let contents = try labels.map { try volume.contents($0) }
         for old in labels.indices {
