@@ -38,6 +38,12 @@ extension CommandFailure {
             self.init(
                 "retain", fault.words,
                 next: "a schedule is words [COUNT]@[INTERVAL]UNIT, as 60@m 24@h @d", status: .usage)
+        case .interference:
+            self.init(
+                what, "others changed the same files again and again", next: "try it again",
+                status: .busy)
+        case .noCommonAncestor:
+            self.init(what, "the two have no snapshot in common, from which they could be merged")
         case .notFound:
             self.init(what, "no such file or directory")
         case .fileTooBig:

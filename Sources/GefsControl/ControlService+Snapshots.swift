@@ -19,6 +19,7 @@ extension ControlService {
         case "delete": try deleteLabels(operands, reply)
         case "rename": try renameLabel(operands, reply)
         case "rollback": try rollBack(operands, reply)
+        case "merge": return try merge(operands, reply)
         case "diff": return try difference(operands, reply)
         case "resolve": try resolve(operands, reply)
         case "retain": try snapshotRetention(operands, reply)

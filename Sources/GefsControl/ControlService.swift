@@ -58,9 +58,12 @@ public final class ControlService: Sendable {
         .init(usage: "snap -l", effect: "list branches and snapshots"),
         .init(usage: "snap -d NAME", effect: "delete a branch or snapshot"),
         .init(
-            usage: "snap list|create|fork|delete|rename|rollback ...",
+            usage: "snap list|create|fork|delete|rename|rollback|merge ...",
             effect: "as gefs snap, without the image"),
         .init(usage: "sync", effect: "commit; done when everything is on the disk"),
+        .init(
+            usage: "undo FROM [--into BRANCH] [--delete] [--dry-run] PATH ...",
+            effect: "bring files of a branch back to what they were"),
         .init(usage: "users", effect: "read the users file of label adm again"),
         .init(usage: "usereserve 0|1", effect: "as reserve on and off"),
     ]
@@ -90,6 +93,7 @@ public final class ControlService: Sendable {
         case "sync":
             try failing { () throws(FileError) in try sync() }
             try reply(MessageReport("synced"))
+        case "undo": return try undo(arguments, reply)
         case "users":
             try failing { () throws(FileError) in try fileSystem.reloadUsers() }
             try reply(MessageReport("refreshed users"))

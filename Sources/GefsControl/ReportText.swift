@@ -46,6 +46,10 @@ public struct ReportText: Sendable {
         case FileVersionReport.type: return [try decode(FileVersionReport.self).line(size)]
         case FileHistoryReport.type:
             return isVerbose ? [try decode(FileHistoryReport.self).line] : []
+        case TransplantItemReport.type: return [try decode(TransplantItemReport.self).line]
+        case RestoreReport.type: return [try decode(RestoreReport.self).line(size)]
+        case ConflictReport.type: return [try decode(ConflictReport.self).line]
+        case MergeResultReport.type: return [try decode(MergeResultReport.self).line(size)]
         case MessageReport.type: return [try decode(MessageReport.self).text]
         case HaltReport.type: return ["gefs: ending..."]
         case DumpReport.type: return [try decode(DumpReport.self).text]

@@ -37,7 +37,7 @@ struct Gefs: VerbGroup {
                     ListVerb.self, CatVerb.self, StatVerb.self, CopyVerb.self,
                     MakeDirectoryVerb.self,
                     MoveVerb.self, RemoveVerb.self, ChangeModeVerb.self, ChangeOwnerVerb.self,
-                    FindVerb.self, LogVerb.self,
+                    FindVerb.self, LogVerb.self, UndoVerb.self,
                 ]),
             CommandGroup(
                 name: "Administration",

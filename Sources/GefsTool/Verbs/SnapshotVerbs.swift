@@ -12,7 +12,6 @@ struct SnapshotVerbs: VerbGroup {
         subcommands: [
             SnapshotListVerb.self, SnapshotCreateVerb.self, SnapshotForkVerb.self,
             SnapshotDeleteVerb.self, SnapshotRenameVerb.self, SnapshotRollbackVerb.self,
-            SnapshotDiffVerb.self,
-            SnapshotRetainVerb.self,
+            SnapshotDiffVerb.self, SnapshotMergeVerb.self, SnapshotRetainVerb.self,
         ])
 }
