@@ -22,7 +22,7 @@ public struct VolumeOptions: Sendable {
         Int(min(max(cacheBytes / 2, 64 << 20), 512 << 20))
     }
     /// Own blocks of a deleted tip that one commit frees; a larger tree shrinks bit by bit.
-    var pruneBlocksMax = 25_000
+    var pruneBlocksMax = 10_000
     /// Blocks of deadlists that one commit takes from the backlog: 2042 addresses each.
     var backlogBlocksMax = 48
     /// Receives what an operator should know.
