@@ -38,48 +38,22 @@ extension FileSystem {
             unflushedBytes: volume.unflushedBytes.load(ordering: .relaxed), retiredBlocks: retired)
     }
 
-    /// How the free space of each arena lies. Looks at every 64 blocks of the volume once.
+    /// How the free space of each arena lies. Looks at the whole map of free blocks.
     public func freeSpace() throws(FileError) -> [FreeSpaceState] {
         try volume.onFlushThread { volume in
             volume.arenas.arenas.map { arena in
-                let runs = arena.map.freeRuns()
+                var (count, longest) = (0, 0)
+                arena.map.forEachFreeRun { run in
+                    count += 1
+                    longest = max(longest, run.count)
+                    return true
+                }
                 return FreeSpaceState(
                     address: arena.address.rawValue,
                     freeBytes: UInt64(arena.map.freeCount * Geometry.blockBytes),
-                    runs: runs.count, longestRunBytes: UInt64(runs.longest * Geometry.blockBytes))
+                    runs: count, longestRunBytes: UInt64(longest * Geometry.blockBytes))
             }
         }
-    }
-}
-
-extension FreeMap {
-    /// How many runs of free blocks there are, and the blocks of the longest.
-    func freeRuns() -> (count: Int, longest: Int) {
-        var (count, longest, length) = (0, 0, 0)
-        for chunk in 0..<chunkCount {
-            let blocks = self.length(of: chunk)
-            for word in 0..<(blocks + 63) / 64 {
-                let valid = min(64, blocks - word * 64)
-                var bits = bits(chunk, word)
-                var rest = valid
-                while rest > 0 {
-                    let free = min(rest, (~bits).trailingZeroBitCount)
-                    if free > 0 {
-                        if length == 0 { count += 1 }
-                        length += free
-                        longest = max(longest, length)
-                        rest -= free
-                        bits = free == 64 ? 0 : bits >> UInt64(free)
-                    }
-                    if rest == 0 { break }
-                    length = 0
-                    let used = min(rest, bits.trailingZeroBitCount)
-                    rest -= used
-                    bits = used == 64 ? 0 : bits >> UInt64(used)
-                }
-            }
-        }
-        return (count, longest)
     }
 }
 
