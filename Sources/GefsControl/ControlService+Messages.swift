@@ -55,7 +55,7 @@ extension ControlService {
         lines += try settings(of: nil)
         for label in labels where label.isMutable { lines += try settings(of: label.name) }
         for label in labels {
-            let name = String(decoding: label.name, as: UTF8.self)
+            let name = ByteText.string(label.name)
             lines.append("\(label.isMutable ? "fork" : "snap") \(name)")
         }
         return lines.map { $0 + "\n" }.joined()

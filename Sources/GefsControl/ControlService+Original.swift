@@ -33,7 +33,7 @@ extension ControlService {
         if command == .list {
             let labels = try failing { () throws(FileError) in try fileSystem.labels() }
             for label in labels {
-                let name = String(decoding: label.name, as: UTF8.self)
+                let name = ByteText.string(label.name)
                 try reply(LabelNameReport(name: name, mutable: label.isMutable))
             }
             return
@@ -53,13 +53,13 @@ extension ControlService {
         switch command {
         case .list: throw .notFound
         case .snapshot(let from, let name):
-            change = .snapshot(of: try resolved(from), as: Array(name.utf8))
+            change = .snapshot(of: try resolved(from), as: ByteText.bytes(of: name))
             report = LabelChangeReport(.create, name, from: from)
         case .fork(let from, let name):
-            change = .fork(of: try resolved(from), as: Array(name.utf8))
+            change = .fork(of: try resolved(from), as: ByteText.bytes(of: name))
             report = LabelChangeReport(.fork, name, from: from)
         case .delete(let name):
-            change = .delete(Array(name.utf8))
+            change = .delete(ByteText.bytes(of: name))
             report = LabelChangeReport(.delete, name)
         }
         try fileSystem.change([change], as: Caller(user: .adm))
@@ -68,7 +68,7 @@ extension ControlService {
 
     private static func failure(_ error: FileError, image: String) -> CommandFailure {
         guard case .label(let fault, let name) = error else { return CommandFailure(image, error) }
-        let label = String(decoding: name, as: UTF8.self)
+        let label = ByteText.string(name)
         var failure = CommandFailure(image, error)
         failure.what = "snap"
         switch fault {
@@ -124,19 +124,19 @@ extension ControlService {
         guard let server else { throw CommandFailure(image, "no server holds it") }
         let users = fileSystem.users
         for fid in server.fids {
-            let user = users.name(of: fid.user).map { String(decoding: $0, as: UTF8.self) }
+            let user = users.name(of: fid.user).map { ByteText.string($0) }
             try reply(
                 FidReport(
                     client: fid.client, fid: fid.number, user: user ?? "\(fid.user.rawValue)",
-                    label: String(decoding: fid.label, as: UTF8.self),
-                    path: String(decoding: fid.path, as: UTF8.self), open: fid.isOpen))
+                    label: ByteText.string(fid.label),
+                    path: ByteText.string(fid.path), open: fid.isOpen))
         }
     }
 
     private func showUsers(_ reply: Reply) throws {
         let table = fileSystem.users
         func name(_ id: UserID) -> String {
-            table.name(of: id).map { String(decoding: $0, as: UTF8.self) } ?? "\(id.rawValue)"
+            table.name(of: id).map { ByteText.string($0) } ?? "\(id.rawValue)"
         }
         for user in table.users {
             let members = user.members.map(name).joined(separator: ",")

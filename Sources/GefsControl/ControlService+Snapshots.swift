@@ -38,17 +38,17 @@ extension ControlService {
         guard operands.count == 2 else {
             throw Self.usage(isBranch ? "fork FROM NAME" : "create FROM NAME")
         }
-        let (from, name) = (try source(operands[0]), Array(operands[1].utf8))
+        let (from, name) = (try source(operands[0]), ByteText.bytes(of: operands[1]))
         try change([isBranch ? .fork(of: from, as: name) : .snapshot(of: from, as: name)])
         try reply(
             LabelChangeReport(
-                isBranch ? .fork : .create, operands[1], from: String(decoding: from, as: UTF8.self)
+                isBranch ? .fork : .create, operands[1], from: ByteText.string(from)
             ))
     }
 
     private func deleteLabels(_ operands: [String], _ reply: Reply) throws {
         guard !operands.isEmpty else { throw Self.usage("delete NAME...") }
-        try change(operands.map { .delete(Array($0.utf8)) })
+        try change(operands.map { .delete(ByteText.bytes(of: $0)) })
         if server == nil {
             // Nobody goes on with it when this process has ended.
             try failing { () throws(FileError) in
@@ -60,7 +60,7 @@ extension ControlService {
 
     private func renameLabel(_ operands: [String], _ reply: Reply) throws {
         guard operands.count == 2 else { throw Self.usage("rename OLD NEW") }
-        try change([.rename(Array(operands[0].utf8), to: Array(operands[1].utf8))])
+        try change([.rename(ByteText.bytes(of: operands[0]), to: ByteText.bytes(of: operands[1]))])
         try reply(LabelChangeReport(.rename, operands[1], from: operands[0]))
     }
 
@@ -71,7 +71,8 @@ extension ControlService {
         func perform(_ kept: String?) throws {
             try change([
                 .rollback(
-                    branch: Array(branch.utf8), to: target, keeping: kept.map { Array($0.utf8) })
+                    branch: ByteText.bytes(of: branch), to: target,
+                    keeping: kept.map { ByteText.bytes(of: $0) })
             ])
             // The users of the tree that adm is now.
             if branch == "adm" {
@@ -79,7 +80,7 @@ extension ControlService {
             }
             try reply(
                 LabelChangeReport(
-                    .rollback, branch, from: String(decoding: target, as: UTF8.self), kept: kept))
+                    .rollback, branch, from: ByteText.string(target), kept: kept))
         }
         switch (operands.dropFirst(2).first, operands.count) {
         case (nil, _): try keepUnderFreeName(branch, perform)
@@ -96,7 +97,7 @@ extension ControlService {
         let name = RollbackLabel.name(for: branch)
         let taken = try failing { () throws(FileError) in try fileSystem.labels() }.map(\.name)
         let number = (1...).first { number in
-            !taken.contains(Array(Self.numbered(name, number).utf8))
+            !taken.contains(ByteText.bytes(of: Self.numbered(name, number)))
         }
         try perform(Self.numbered(name, number ?? 1))
     }
@@ -111,7 +112,7 @@ extension ControlService {
 
     /// The label that a name of a branch, a snapshot or a time stands for.
     func resolved(_ name: String) throws(FileError) -> [UInt8] {
-        let name = Array(name.utf8)
+        let name = ByteText.bytes(of: name)
         do throws(FileError) {
             return try fileSystem.resolve(name)
         } catch .unknownLabel {
@@ -159,7 +160,7 @@ extension ControlService {
         let users = fileSystem.users
         var seen: Set<String> = []
         let holders = (server?.fids ?? []).filter { $0.label == label }.map { fid in
-            let user = users.name(of: fid.user).map { String(decoding: $0, as: UTF8.self) }
+            let user = users.name(of: fid.user).map { ByteText.string($0) }
             return "\(user ?? "\(fid.user.rawValue)") (\(fid.client))"
         }.filter { seen.insert($0).inserted }
         if holders.isEmpty { return "a command looks at it; try again when it is done" }

@@ -1,5 +1,6 @@
 import GefsEngine
 import GefsFormat
+import Synchronization
 
 /// The commands of the console, on a volume that is open in this process.
 ///
@@ -11,6 +12,8 @@ public final class ControlService: Sendable {
     let fileSystem: FileSystem
     let image: String
     let server: (any ServerControls)?
+    /// Held while the users file is edited.
+    let usersLock = Mutex(())
     /// Whether the one who started a long command wants it to end.
     let isCancelled: @Sendable () -> Bool
 
@@ -65,6 +68,9 @@ public final class ControlService: Sendable {
             usage: "undo FROM [--into BRANCH] [--delete] [--dry-run] PATH ...",
             effect: "bring files of a branch back to what they were"),
         .init(usage: "users", effect: "read the users file of label adm again"),
+        .init(
+            usage: "users add|remove|rename|leader|join|leave ...",
+            effect: "as gefs users, without the image"),
         .init(usage: "usereserve 0|1", effect: "as reserve on and off"),
     ]
 
@@ -94,9 +100,7 @@ public final class ControlService: Sendable {
             try failing { () throws(FileError) in try sync() }
             try reply(MessageReport("synced"))
         case "undo": return try undo(arguments, reply)
-        case "users":
-            try failing { () throws(FileError) in try fileSystem.reloadUsers() }
-            try reply(MessageReport("refreshed users"))
+        case "users": try users(arguments, reply)
         default:
             throw CommandFailure(
                 "", "unknown command '\(words.joined(separator: " "))'",

@@ -27,6 +27,7 @@ public struct ReportText: Sendable {
         case PermissiveReport.type:
             let report = try decode(PermissiveReport.self)
             return ["permissive: \(report.before ? 1 : 0) → \(report.after ? 1 : 0)"]
+        case UserReport.type: return [try decode(UserReport.self).text]
         case LabelChangeReport.type: return try decode(LabelChangeReport.self).text
         case SettingReport.type: return [try decode(SettingReport.self).text]
         case RetentionReport.type: return [try decode(RetentionReport.self).text]

@@ -348,6 +348,34 @@ class Consoles(harness.TemporaryFolder):
         self.assertEqual(harness.run_text("cat", image, "/unsynced"), "but acknowledged")
         self.assert_clean(image)
 
+    def test_users_are_edited_one_after_the_other(self):
+        image = self.ream()
+        server = self.serve(image)
+        editors = [subprocess.Popen([harness.BINARY, "users", "add", str(image), "user%d" % index])
+                   for index in range(12)]
+        self.assertEqual([editor.wait(60) for editor in editors], [0] * 12)
+        listed = harness.run_json("users", "list", image)
+        self.assertEqual(len({user["id"] for user in listed}), 15)
+        with server.connect() as connection:
+            for index in range(12):
+                connection.attach("user%d" % index)
+            # Another client's edit is not lost, and a broken one is not built upon.
+            adm = connection.attach("glenda", "adm")
+            text = adm.get("/users")
+            adm.put("/users", text + b"99:extra:extra:\n")
+            harness.run("users", "add", image, "last")
+            self.assertTrue(adm.get("/users").endswith(b"99:extra:extra:\n14:last:last:\n"))
+            adm.put("/users", b"-1:adm::glenda\n0:none::\n1:glenda")
+            self.assertIn("adm:/users", refused("users", "add", image, "more"))
+            connection.attach("last")
+            adm.put("/users", text)
+            self.assertRegex(Console(image).ask("users remove user3"), r"^\d+:user3:user3:\n$")
+            with self.assertRaisesRegex(ninep.ServerError, "user does not exist"):
+                connection.attach("user3")
+        self.assertIn("no name", refused("users", "add", image, "x", "--member", "a\n5:b::", status=2))
+        self.assertEqual(server.halt(), 0)
+        self.assert_clean(image, leaks_max=2)
+
     def test_12_53_a_read_only_server_answers(self):
         for options in ([], ["--dialect", "N"]):
             with self.subTest(options=options):

@@ -1,3 +1,4 @@
+import GefsControl
 import Testing
 
 @testable import GefsTool

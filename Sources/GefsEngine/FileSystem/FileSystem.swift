@@ -126,38 +126,9 @@ public final class FileSystem: @unchecked Sendable {
         lock.locked { table }
     }
 
-    /// Reads `/users` of label `adm`; a broken file leaves the table as it is.
-    ///
-    /// - Throws: `.badUsersFile` with the line, `.notFound`, `.fileTooBig`, errors of reading.
-    public func reloadUsers() throws(FileError) {
-        let caller = Caller(user: .adm, isPermissive: true)
-        let root = try attach(label: LabelName.adm, as: caller)
-        defer { close(root) }
-        let name = Array("users".utf8)
-        let handle = try name.withBytes { (bytes) throws(FileError) -> FileHandle in
-            try walk(from: root, bytes, as: caller)
-        }
-        defer { close(handle) }
-        let status = try status(handle, as: caller)
-        guard status.length < UInt64(UserTable.fileBytesMax) else { throw .fileTooBig }
-        try open(handle, OpenMode(.read), as: caller)
-        var bytes = [UInt8](repeating: 0, count: Int(status.length))
-        let count = try readAll(handle, into: &bytes, as: caller)
-        let parsed = try UserTable(parsing: Array(bytes[..<count]))
-        lock.locked { table = parsed }
-    }
-
-    func readAll(
-        _ handle: FileHandle, into bytes: inout [UInt8], as caller: Caller
-    ) throws(FileError) -> Int {
-        let result = bytes.withUnsafeMutableBytes { (buffer) -> Result<Int, FileError> in
-            do throws(FileError) {
-                return .success(try read(handle, at: 0, into: buffer, as: caller))
-            } catch {
-                return .failure(error)
-            }
-        }
-        return try result.get()
+    /// From now on these are the users.
+    func use(_ users: UserTable) {
+        lock.locked { table = users }
     }
 
     // MARK: Status

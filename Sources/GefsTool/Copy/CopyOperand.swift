@@ -1,3 +1,5 @@
+import GefsControl
+
 /// An operand of `cp`: `[BRANCH]:/PATH` lies in the image, everything else on this machine.
 ///
 /// As with scp and docker cp the far side is marked. A local name that holds `:/` is written with

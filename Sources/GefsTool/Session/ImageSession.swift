@@ -289,9 +289,4 @@ final class ImageSession {
             }
         }
     }
-
-    /// Lets a server read the users file again; without one, who opens the image next does.
-    func reloadUsers() throws {
-        try link.reloadUsers()
-    }
 }

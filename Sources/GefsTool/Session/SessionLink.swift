@@ -110,12 +110,6 @@ final class SessionLink {
         }
     }
 
-    /// Lets a server read the users file again.
-    func reloadUsers() throws {
-        guard isRemote else { return }
-        _ = try ControlClient.perform(["users"], over: client) { _, _ in }
-    }
-
     /// Ends the connection; a volume of this process commits and closes.
     func close() throws {
         client.close()

@@ -1,3 +1,5 @@
+import GefsControl
+
 /// A pattern over names as a shell knows it: `*`, `?`, `[a-z]`, `[^x]`, `\` before what is meant as
 /// it stands. Works on bytes, except that `?` takes a whole character.
 struct GlobPattern {

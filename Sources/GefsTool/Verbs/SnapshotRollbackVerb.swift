@@ -1,4 +1,5 @@
 import ArgumentParser
+import GefsControl
 
 struct SnapshotRollbackVerb: Verb {
     static let configuration = CommandConfiguration(

@@ -17,22 +17,6 @@ struct UserVerbs: VerbGroup {
         ])
 }
 
-/// A user as `users` prints it in JSON.
-struct UserReport: Report {
-    static var type: String { "user" }
-    var id: Int32
-    var name: String
-    var leader: String?
-    var members: [String]
-
-    init(_ line: UsersFile.Line) {
-        id = line.id
-        name = line.name
-        leader = line.leader
-        members = line.members
-    }
-}
-
 struct UserListVerb: Verb {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "List users and groups: id, name, leader, members.",
@@ -141,13 +125,11 @@ struct UserAddVerb: Verb {
     var console: Console { edit.output.console() }
 
     func perform(on console: Console) throws {
-        try edit.change(operands, count: 1, console) { file, names in
-            let line = UsersFile.Line(
-                id: id ?? file.nextID, name: names[0], leader: noLeader ? nil : leader ?? names[0],
-                members: member)
-            file.append(line)
-            return line
-        }
+        var options = id.map { ["--id", "\($0)"] } ?? []
+        if noLeader { options.append("--no-leader") }
+        if let leader, !noLeader { options += ["--leader", leader] }
+        options += member.flatMap { ["--member", $0] }
+        try edit.change("add", operands, count: 1...1, console, options: options)
     }
 }
 
@@ -177,11 +159,7 @@ struct UserRemoveVerb: Verb {
         let (_, names) = try edit.image.split(operands)
         let plan = "remove user \(names.first.map(ByteText.shown) ?? "")"
         guard try confirmation.confirm(plan, verb: "users", on: console) else { return }
-        try edit.change(operands, count: 1, console) { file, names in
-            let line = try file.line(of: names[0])
-            file.update(line.name) { _ in nil }
-            return line
-        }
+        try edit.change("remove", operands, count: 1...1, console)
     }
 }
 
@@ -206,20 +184,7 @@ struct UserRenameVerb: Verb {
     var console: Console { edit.output.console() }
 
     func perform(on console: Console) throws {
-        try edit.change(operands, count: 2, console) { file, names in
-            var line = try file.line(of: names[0])
-            for other in file.users {
-                file.update(other.name) { entry in
-                    var entry = entry
-                    if entry.name == names[0] { entry.name = names[1] }
-                    if entry.leader == names[0] { entry.leader = names[1] }
-                    entry.members = entry.members.map { $0 == names[0] ? names[1] : $0 }
-                    return entry
-                }
-            }
-            line = try file.line(of: names[1])
-            return line
-        }
+        try edit.change("rename", operands, count: 2...2, console)
     }
 }
 
@@ -242,10 +207,7 @@ struct UserLeaderVerb: Verb {
     var console: Console { edit.output.console() }
 
     func perform(on console: Console) throws {
-        let (_, names) = try edit.image.split(operands)
-        try edit.change(operands, count: names.count == 1 ? 1 : 2, console) { file, names in
-            try file.change(names[0]) { $0.leader = names.count > 1 ? names[1] : nil }
-        }
+        try edit.change("leader", operands, count: 1...2, console)
     }
 }
 
@@ -268,12 +230,7 @@ struct UserJoinVerb: Verb {
     var console: Console { edit.output.console() }
 
     func perform(on console: Console) throws {
-        try edit.change(operands, count: 2, console) { file, names in
-            _ = try file.line(of: names[0])
-            return try file.change(names[1]) { group in
-                if !group.members.contains(names[0]) { group.members.append(names[0]) }
-            }
-        }
+        try edit.change("join", operands, count: 2...2, console)
     }
 }
 
@@ -296,11 +253,50 @@ struct UserLeaveVerb: Verb {
     var console: Console { edit.output.console() }
 
     func perform(on console: Console) throws {
-        try edit.change(operands, count: 2, console) { file, names in
-            guard try file.line(of: names[1]).members.contains(names[0]) else {
-                throw CommandFailure(names[0], "is no member of \(names[1])")
-            }
-            return try file.change(names[1]) { $0.members.removeAll { $0 == names[0] } }
+        try edit.change("leave", operands, count: 2...2, console)
+    }
+}
+
+/// Options of verbs that edit the users file.
+struct UserEditOptions: ParsableArguments {
+    @OptionGroup var image: ImageOptions
+    @OptionGroup var output: OutputOptions
+
+    /// Lets who holds the image change the file, commit and take it over.
+    ///
+    /// - Parameters:
+    ///   - operands: the image and names.
+    ///   - count: how many names there have to be.
+    func change(
+        _ verb: String, _ operands: [String], count: ClosedRange<Int>, _ console: Console,
+        options: [String] = []
+    ) throws {
+        let (image, names) = try image.split(operands)
+        guard count.contains(names.count) else {
+            throw ValidationError("Expected \(count.upperBound) names behind the image.")
         }
+        _ = try Administration.perform(
+            ["users", verb] + names + options, on: image, for: .writing, console: console
+        ) { _, line in
+            if console.isJSON { try console.output.write(line + [UInt8(ascii: "\n")]) }
+        }
+    }
+}
+
+extension UsersFile {
+    static let target = TargetPath("adm:/users")
+
+    /// Reads and validates the file.
+    init(reading session: ImageSession) throws {
+        var bytes: [UInt8] = []
+        try session.readContents(of: Self.target) { offset, piece in
+            let missing = Int(offset) - bytes.count
+            bytes += [UInt8](repeating: 0, count: max(0, missing))
+            bytes += piece
+            guard bytes.count < UserTable.fileBytesMax else {
+                throw CommandFailure(Self.target.shown, "the users file is too big")
+            }
+        }
+        try self.init(bytes)
     }
 }

@@ -118,4 +118,26 @@ import Testing
         let state = try volume.fileSystem.memoryState()
         #expect(state.cacheBytesMax == 32 << 20 && state.cachedBlocks > 0)
     }
+
+    @Test func `the users file is replaced wholly, or not at all`() throws {
+        let volume = try TestVolume()
+        let fileSystem = volume.fileSystem
+        let old = try fileSystem.usersFile()
+        let long = old.text + Array("# \(String(repeating: "x", count: 40_000))\n7:rob::\n".utf8)
+        #expect(try fileSystem.replaceUsersFile(long, ofVersion: old.version))
+        #expect(fileSystem.users.id(of: "rob".utf8) == UserID(rawValue: 7))
+        // Somebody else was faster.
+        #expect(try !fileSystem.replaceUsersFile(old.text, ofVersion: old.version))
+        #expect(throws: FileError.self) {
+            let now = try fileSystem.usersFile().version
+            _ = try fileSystem.replaceUsersFile(Array(old.text.dropLast()), ofVersion: now)
+        }
+        #expect(try fileSystem.usersFile().text == long)
+        let now = try fileSystem.usersFile().version
+        #expect(try fileSystem.replaceUsersFile(old.text, ofVersion: now))
+        #expect(try fileSystem.usersFile().text == old.text)
+        // Durable, without anybody's sync.
+        let copy = try TestVolume(image: volume.device.imageAtLastFlush())
+        #expect(try copy.fileSystem.usersFile().text == old.text)
+    }
 }

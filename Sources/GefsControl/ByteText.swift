@@ -2,11 +2,11 @@
 ///
 /// A byte that is no UTF-8 becomes a character of the last private plane on the way in and that
 /// byte again on the way out, so that an undecodable name survives as a `String`.
-enum ByteText {
+public enum ByteText {
     private static let escapeBase: UInt32 = 0x10_FE00
 
     /// The bytes as text; `bytes(of:)` is the way back.
-    static func string(_ bytes: some Collection<UInt8>) -> String {
+    public static func string(_ bytes: some Collection<UInt8>) -> String {
         var text = String.UnicodeScalarView()
         forEachPart(of: bytes) { part in
             switch part {
@@ -20,7 +20,7 @@ enum ByteText {
     }
 
     /// The bytes that a text of `string(_:)`, or any other text, stands for.
-    static func bytes(of text: String) -> [UInt8] {
+    public static func bytes(of text: String) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.utf8.count)
         for scalar in text.unicodeScalars {
@@ -34,7 +34,7 @@ enum ByteText {
     }
 
     /// The bytes as text that is safe to show: what is not printable is written as `\xNN`.
-    static func shown(_ bytes: some Collection<UInt8>) -> String {
+    public static func shown(_ bytes: some Collection<UInt8>) -> String {
         var text = ""
         forEachPart(of: bytes) { part in
             switch part {
@@ -50,18 +50,18 @@ enum ByteText {
     }
 
     /// The text safe to show; for arguments that are named in an error.
-    static func shown(_ text: String) -> String {
+    public static func shown(_ text: String) -> String {
         shown(bytes(of: text))
     }
 
     /// The text safe to show, its lines kept; for messages that quote arguments.
-    static func shownLines(_ text: String) -> String {
+    public static func shownLines(_ text: String) -> String {
         text.split(separator: "\n", omittingEmptySubsequences: false).map { shown(String($0)) }
             .joined(separator: "\n")
     }
 
     /// Whether the bytes are UTF-8.
-    static func isText(_ bytes: some Collection<UInt8>) -> Bool {
+    public static func isText(_ bytes: some Collection<UInt8>) -> Bool {
         var isText = true
         forEachPart(of: bytes) { part in
             if case .undecodable = part { isText = false }
@@ -70,7 +70,7 @@ enum ByteText {
     }
 
     /// The bytes as two lower case digits each.
-    static func hexadecimal(_ bytes: some Collection<UInt8>) -> String {
+    public static func hexadecimal(_ bytes: some Collection<UInt8>) -> String {
         bytes.map(pair).joined()
     }
 
