@@ -14,6 +14,8 @@ final class ConsoleConnection: ChannelDuplexHandler, @unchecked Sendable {
     static let prompt = "gefs# "
     /// Bytes of a line; a longer one is refused and passed over.
     static let lineBytesMax = 1024
+    /// Bytes of an answer, which is in memory until the client has taken it.
+    static let answerBytesMax = 4 << 20
 
     private let handler: any ControlHandler
     private let pool: WorkerPool
@@ -183,8 +185,16 @@ final class ConsoleConnection: ChannelDuplexHandler, @unchecked Sendable {
         }
 
         func run() {
-            let answer = connection.handler.run(line, user: .adm)
-            connection.eventLoop.execute { [connection] in connection.finish(answer) }
+            var answer = ""
+            var isCut = false
+            connection.handler.run(line, user: .adm) { piece in
+                isCut =
+                    isCut || answer.utf8.count + piece.utf8.count > ConsoleConnection.answerBytesMax
+                if !isCut { answer += piece }
+            }
+            if isCut { answer += "the answer is too long for the console: use gefs ctl\n" }
+            let text = answer
+            connection.eventLoop.execute { [connection] in connection.finish(text) }
         }
     }
 

@@ -167,6 +167,25 @@ import Testing
         #expect(client.isClosed())
     }
 
+    @Test func `an answer is cut where it is too long to be held`() throws {
+        struct Talker: ControlHandler {
+            func run(_ command: String, user: UserID) -> String {
+                String(repeating: "talk talk\n", count: 1 << 20)
+            }
+
+            func run(_ command: String, user: UserID, output: (String) -> Void) {
+                for _ in 0..<1 << 20 { output("talk talk\n") }
+            }
+        }
+        let test = try TestServer(hasConsole: true) { $0.controlHandler = Talker() }
+        let client = try Client(test)
+        _ = client.answer()
+        let answer = client.ask("x")
+        #expect(answer.utf8.count < ConsoleConnection.answerBytesMax + 100)
+        #expect(
+            answer.hasSuffix("talk\nthe answer is too long for the console: use gefs ctl\ngefs# "))
+    }
+
     @Test func `connections are bounded, and those that go make room`() throws {
         let test = try TestServer(hasConsole: true)
         var clients = try (0..<NinePServer.consolesMax).map { _ in try Client(test) }
