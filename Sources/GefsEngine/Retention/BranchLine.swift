@@ -55,9 +55,10 @@ struct BranchLine {
     ///
     /// Times decide, not the order of states, so that a snapshot made while the clock was wrong
     /// does not hide the others.
-    func snapshot(at time: Int64) -> LabelInfo? {
+    /// - Parameter others: snapshots that the branch has left behind by going back.
+    func snapshot(at time: Int64, or others: [LabelInfo]) -> LabelInfo? {
         var best: (label: LabelInfo, time: Int64)?
-        for label in snapshots {
+        for label in snapshots + others {
             guard let made = label.time, made <= time else { continue }
             if let best, best.time >= made { continue }
             best = (label, made)

@@ -56,19 +56,26 @@ extension FileSystem {
             if let name = states.dropFirst(count - 1).first?.name { return name }
             throw .branchName(.tooFew(count: states.count), branch)
         case .ago(let age):
-            return try snapshot(of: line, at: volume.now().subtractingSaturated(age), branch)
+            let time = volume.now().subtractingSaturated(age)
+            return try snapshot(of: line, at: time, branch, labels)
         case .time(let time):
-            return try snapshot(of: line, at: time, branch)
+            return try snapshot(of: line, at: time, branch, labels)
         case .named(let name):
             if let name = Self.snapshot(of: line, named: name, branch) { return name }
+            // A branch that has gone back has left snapshots behind that are its own no less; whose
+            // they are is not to be seen any more.
+            if let label = graph.labels[name], !label.isMutable { return name }
             throw .branchName(.noSuchSnapshot, branch)
         }
     }
 
     private func snapshot(
-        of line: BranchLine, at time: Int64, _ branch: [UInt8]
+        of line: BranchLine, at time: Int64, _ branch: [UInt8], _ labels: [LabelInfo]
     ) throws(FileError) -> [UInt8] {
-        if let label = line.snapshot(at: time) { return label.name }
+        // Names say whose snapshots they are, whatever the branch has gone back to since.
+        let own = branch + [UInt8(ascii: "@")]
+        let named = labels.filter { !$0.isMutable && $0.name.starts(with: own) }
+        if let label = line.snapshot(at: time, or: named) { return label.name }
         guard let oldest = line.oldest, let nanoseconds = oldest.time else {
             throw .branchName(.noSnapshots, branch)
         }

@@ -98,20 +98,32 @@ struct ResolveTests {
     }
 
     @Test
-    func `a label behind the sign is a snapshot of that line`() throws {
+    func `a label behind the sign is a snapshot`() throws {
         let volume = try history(ManualClock())
         #expect(try resolve("main@a", volume) == "a")
         #expect(try resolve("work@a", volume) == "a")
         #expect(try resolve("work@w", volume) == "w")
-        for name in ["main@w", "work@d", "main@work", "main@nothing", "main@", "main@2026-11-31"] {
+        for name in ["main@work", "main@nothing", "main@", "main@2026-11-31"] {
             #expect(throws: FileError.self) { try resolve(name, volume) }
         }
         #expect(throws: FileError.branchName(.noSuchSnapshot, bytes("main"))) {
-            try resolve("main@w", volume)
+            try resolve("main@work", volume)
         }
         #expect(throws: FileError.unknownLabel) { try resolve("nothing@a", volume) }
         #expect(throws: FileError.unknownLabel) { try resolve("nothing~1", volume) }
         #expect(throws: FileError.unknownLabel) { try resolve("dump~0", volume) }
+    }
+
+    @Test
+    func `what a branch has left behind by going back is found`() throws {
+        let clock = ManualClock()
+        let volume = try history(clock)
+        try change(
+            .rollback(branch: bytes("main"), to: bytes("a"), keeping: bytes("main@left")),
+            in: volume)
+        #expect(try resolve("main@b", volume) == "b")
+        #expect(try resolve("main@-0s", volume) == "main@left")
+        #expect(try resolve("main~1", volume) == "a")
     }
 
     @Test
