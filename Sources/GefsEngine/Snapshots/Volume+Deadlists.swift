@@ -65,10 +65,10 @@ extension Volume {
     ) throws(FileError) -> DeadlistRecord {
         if left.isEmpty { return right }
         if right.isEmpty { return left }
-        let isLeftShorter = try isShorter(left, than: right, work)
+        let isLeftShorter = isShorter(left, than: right, work)
         let (shorter, longer) = isLeftShorter ? (left, right) : (right, left)
         var addresses: [BlockAddress] = []
-        try walkChain(shorter, work) { block, address in
+        passChain(shorter, work) { block, address in
             addresses += block.deadAddresses
             retireChecked(address, work)
         }
@@ -76,17 +76,36 @@ extension Volume {
     }
 
     /// Whether a chain has no more blocks than another; both are walked only to the shorter's end.
+    /// One that is broken counts as the longer one: it is not copied.
     private func isShorter(
         _ left: DeadlistRecord, than right: DeadlistRecord, _ work: CommitWork
-    ) throws(FileError) -> Bool {
+    ) -> Bool {
         var (a, b) = (left.head.address, right.head.address)
         while true {
             if a == left.tail.address { return true }
             if b == right.tail.address { return false }
-            a = try chainView(try readChainBlock(a, work), a).next.address
-            b = try chainView(try readChainBlock(b, work), b).next.address
-            if a.isNone { return true }
-            if b.isNone { return false }
+            guard let afterA = try? chainView(readChainBlock(a, work), a).next.address else {
+                return false
+            }
+            guard let afterB = try? chainView(readChainBlock(b, work), b).next.address else {
+                return true
+            }
+            if afterA.isNone { return true }
+            if afterB.isNone { return false }
+            (a, b) = (afterA, afterB)
+        }
+    }
+
+    /// Passes the blocks of a chain that can be read. What lies behind one that cannot is lost: its
+    /// blocks stay allocated, and nothing else suffers.
+    func passChain(
+        _ record: DeadlistRecord, _ work: CommitWork,
+        _ body: (ChainBlockView, BlockAddress) -> Void
+    ) {
+        do throws(FileError) {
+            try walkChain(record, work, body)
+        } catch {
+            log("a list of dead blocks is damaged, and what is behind it is lost: \(error)")
         }
     }
 
@@ -162,17 +181,20 @@ extension Volume {
         var rest = addresses[...]
         if !record.isEmpty, !rest.isEmpty {
             let old = record.head.address
-            let buffer = try readChainBlock(old, commit)
-            let view = try chainView(buffer, old)
             let isTail = old == record.tail.address
-            let next = isTail ? BlockPointer.none : view.next
-            var builder = ChainBlockBuilder(continuing: buffer.base)
-            if !builder.isFull {
-                fill(&builder, from: &rest)
-                builder.finish(kind: .deadlist, next: next)
-                record.head = try write(buffer, commit)
-                if isTail { record.tail = record.head }
-                retire(old, commit)
+            // In front of a block that cannot be read come new ones, as with a full one.
+            if let buffer = try? readChainBlock(old, commit),
+                let view = try? chainView(buffer, old)
+            {
+                let next = isTail ? BlockPointer.none : view.next
+                var builder = ChainBlockBuilder(continuing: buffer.base)
+                if !builder.isFull {
+                    fill(&builder, from: &rest)
+                    builder.finish(kind: .deadlist, next: next)
+                    record.head = try write(buffer, commit)
+                    if isTail { record.tail = record.head }
+                    retire(old, commit)
+                }
             }
         }
         return try prepend(rest, to: record, commit)

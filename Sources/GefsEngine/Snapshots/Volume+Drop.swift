@@ -94,7 +94,7 @@ extension Volume {
             try snapshots.remove(Key.deadlist(old, birth: list.birth))
             if list.birth >= old {
                 // Upstream can leave lists of blocks that their own snapshot holds (FORMAT 8.4).
-                try discard(list.record, work)
+                discard(list.record, work)
             } else if Self.isHeld(birth: list.birth, before: before) {
                 try extendDeadlist(next, list.birth, by: list.record, work)
             } else {
@@ -115,23 +115,25 @@ extension Volume {
         _ record: SnapshotRecord, _ budget: inout Int, _ work: CommitWork
     ) throws(FileError) -> Bool {
         let before = history.read { $0.heldBefore(record) }
-        let own: OwnBlocks
-        do throws(FileError) {
-            own = try ownBlocks(of: record, before, limit: budget)
-        } catch {
-            // A damaged tree keeps its blocks; nothing else suffers.
-            log("snapshot \(record.generation) cannot be taken apart: \(error)")
-            return true
+        var own = try ownBlocks(of: record, before, limit: budget, passesDamage: true)
+        if !own.isComplete {
+            if try shrink(record, removing: own.dataKeys, before, work) {
+                budget -= own.blocks.count
+                return false
+            }
+            // A node beside those that were read is damaged: all at once, then.
+            own = try ownBlocks(of: record, before, limit: .max, passesDamage: true)
         }
         budget -= own.blocks.count
-        guard own.isComplete else {
-            try shrink(record, removing: own.dataKeys, before, work)
-            return false
+        if own.damagedNodes > 0 {
+            log(
+                "\(own.damagedNodes) nodes of dropped snapshot \(record.generation) cannot be read: "
+                    + "what they alone refer to is lost until check --repair")
         }
         for address in own.blocks { drop(address, work) }
         for list in try deadlists(of: record.generation) {
             try snapshots.remove(Key.deadlist(list.generation, birth: list.birth))
-            try discard(list.record, work)
+            discard(list.record, work)
         }
         history.change { graph in
             if var before = graph.records[record.predecessor],
@@ -150,12 +152,13 @@ extension Volume {
         return true
     }
 
-    /// Removes file data from a dropped tree, so that what is left fits one commit.
+    /// Removes file data from a dropped tree, so that what is left fits one commit; false where the
+    /// tree is damaged, and stays as it is.
     ///
     /// The record stays whole all the time: a crash finds a tree with holes in its files.
     private func shrink(
         _ record: SnapshotRecord, removing keys: [Key], _ before: Generation, _ work: CommitWork
-    ) throws(FileError) {
+    ) throws(FileError) -> Bool {
         let memtable = Memtable()
         for key in keys { key.withBytes { memtable.remove($0, presentBelow: true) } }
         let flush = TreeFlush(self, generation: record.generation)
@@ -163,10 +166,15 @@ extension Volume {
         do throws(TreeError) {
             root = try Tree.apply(
                 memtable.makeBatch(),
-                to: TreeRoot(pointer: record.root, height: Int(record.height)), target: flush)
+                to: TreeRoot(pointer: record.root, height: Int(record.height)), target: flush,
+                // In a buffer they would be no step forward.
+                reachesLeaves: true)
         } catch {
             flush.abandon()
-            throw FileError(error)
+            switch error {
+            case .read, .corrupt: return false
+            case .volumeFull, .emptyTree: throw FileError(error)
+            }
         }
         try flush.writeQueued()
         for pointer in flush.killed where isOwn(pointer, before) { drop(pointer.address, work) }
@@ -178,6 +186,7 @@ extension Volume {
             graph.sizes[record.generation] = nil
         }
         work.touch(record.generation)
+        return true
     }
 
     /// Whether a block that a record refers to is held by nothing before it in its line.
@@ -211,15 +220,15 @@ extension Volume {
             backlog = try join(backlog, record, work)
             return
         }
-        try walkChain(record, work) { block, address in
+        passChain(record, work) { block, address in
             for entry in block.deadAddresses { drop(entry, work) }
             retireChecked(address, work)
         }
     }
 
     /// Frees the blocks of a list, but not what is on it.
-    func discard(_ record: DeadlistRecord, _ work: CommitWork) throws(FileError) {
-        try walkChain(record, work) { _, address in retireChecked(address, work) }
+    func discard(_ record: DeadlistRecord, _ work: CommitWork) {
+        passChain(record, work) { _, address in retireChecked(address, work) }
     }
 }
 
@@ -229,14 +238,18 @@ struct OwnBlocks {
     /// Keys of file data that was met, as far as it is own.
     var dataKeys: [Key] = []
     var isComplete = true
+    /// Nodes that could not be read: what lies below them is not known.
+    var damagedNodes = 0
 }
 
 extension Volume {
     /// Walks what is own in a record's tree; nothing below a node that was born before is visited.
     ///
-    /// - Parameter limit: stops among the file data when so many blocks have been found.
+    /// - Parameters:
+    ///   - limit: stops among the file data when so many blocks have been found.
+    ///   - passesDamage: counts nodes that cannot be read, instead of failing.
     func ownBlocks(
-        of record: SnapshotRecord, _ before: Generation, limit: Int
+        of record: SnapshotRecord, _ before: Generation, limit: Int, passesDamage: Bool = false
     ) throws(FileError) -> OwnBlocks {
         var own = OwnBlocks()
         let all = before.isNone
@@ -249,7 +262,11 @@ extension Volume {
                 node = try Tree.readNode(
                     pointer, height: height, from: reader, mayBlock: true)
             } catch {
-                throw FileError(error)
+                guard passesDamage else { throw FileError(error) }
+                // Whose block it is now, nobody knows.
+                own.blocks.removeLast()
+                own.damagedNodes += 1
+                continue
             }
             func note(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
                 guard key.first == KeyKind.data.rawValue, value.count >= BlockPointer.byteCount,

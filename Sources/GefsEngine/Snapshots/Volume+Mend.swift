@@ -29,11 +29,7 @@ extension Volume {
             }
             try snapshots.remove(Key.deadlist(generation, birth: birth))
             mended.discardedLists += 1
-            do throws(FileError) {
-                try discard(record, work)
-            } catch {
-                log("a deadlist of snapshot \(generation) is damaged: \(error)")
-            }
+            discard(record, work)
         }
     }
 
@@ -53,7 +49,7 @@ extension Volume {
         for list in lists {
             try snapshots.remove(Key.deadlist(list.generation, birth: list.birth))
             var rest: [BlockAddress] = []
-            try walkChain(list.record, work) { block, address in
+            passChain(list.record, work) { block, address in
                 rest += block.deadAddresses.filter { !held.contains($0) && isAllocated($0) }
                 retireChecked(address, work)
             }

@@ -45,7 +45,11 @@ extension Volume {
         else { return }
         try setLabel(label, rollback.label, time: nil, work)
         if let keeping = left.label { try setLabel(keeping, rollback.kept, time: now(), work) }
-        if let branch = lock.locked({ branches[label] }) { try branch.recoverClears() }
+        do throws(FileError) {
+            try lock.locked { branches[label] }?.recoverClears()
+        } catch {
+            log("removed files of a branch that went back keep their data: \(error)")
+        }
     }
 
     /// Those who still read what the branch was keep everything that is retired later alive.

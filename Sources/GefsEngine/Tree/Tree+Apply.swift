@@ -10,10 +10,12 @@ extension Tree {
     /// The caller inserts no pointer to file data that the tree holds already, except in the place
     /// of itself.
     ///
+    /// - Parameter reachesLeaves: no message stays in a buffer on its way, so that what the batch
+    ///   removes is out of the tree at once.
     /// - Throws: `TreeError`. All that `target` has been told is void then: its new nodes are part
     ///   of no tree, and nothing has died.
     static func apply<Target: FlushTarget>(
-        _ batch: MessageBatch, to root: TreeRoot, target: Target
+        _ batch: MessageBatch, to root: TreeRoot, target: Target, reachesLeaves: Bool = false
     ) throws(TreeError) -> TreeRoot {
         guard batch.count > 0 else { return root }
         do throws(ReadError) {
@@ -21,7 +23,9 @@ extension Tree {
         } catch {
             throw .read(error)
         }
-        var writer = TreeWriter(target: target, messageCount: batch.count)
+        var writer = TreeWriter(
+            target: target, messageCount: batch.count,
+            keptBytes: reachesLeaves ? 0 : NodeLimits.keptMessageBytes)
         return try withExtendedLifetime(batch) { () throws(TreeError) -> TreeRoot in
             try writer.apply(batch, to: root)
         }
@@ -43,8 +47,12 @@ struct TreeWriter<Target: FlushTarget>: ~Copyable {
     /// Values that were made by folding.
     var folded = ByteSlab()
 
-    init(target: Target, messageCount: Int) {
+    /// Bytes of messages that a pivot keeps when its buffer overflows; 0: it never keeps any.
+    let keptBytes: Int
+
+    init(target: Target, messageCount: Int, keptBytes: Int) {
         self.target = target
+        self.keptBytes = keptBytes
         stack = MessageStack(capacity: messageCount * 2)
     }
 

@@ -16,7 +16,8 @@ extension TreeWriter {
         let mark = stack.count
         let merged = mergeBuffer(pivot, messages)
         let result: NodeList
-        if pivot.childCount > 1, stack.bufferBytes(merged) <= Geometry.pivotBufferBytes {
+        let bytesMax = keptBytes == 0 ? 0 : Geometry.pivotBufferBytes
+        if pivot.childCount > 1, stack.bufferBytes(merged) <= bytesMax {
             let copy = copyPivot(pivot, merged, height: node.height)
             result = NodeList(entries: [copy])
         } else {
@@ -110,7 +111,7 @@ extension TreeWriter {
     // MARK: Pushing down
 
     /// Hands the largest shares of the messages to the children they belong to, until the rest
-    /// takes half a buffer at most.
+    /// takes half a buffer at most, or nothing where no message may stay.
     private mutating func push(
         _ messages: Range<Int>, into pivot: PivotView, _ node: ChildEntry, _ block: BlockBuffer,
         before end: UnsafeRawBufferPointer?
@@ -183,7 +184,7 @@ extension TreeWriter {
             segments[$0].byteCount > segments[$1].byteCount
         }
         for index in byWeight {
-            if left <= NodeLimits.keptMessageBytes { break }
+            if left <= keptBytes { break }
             isPushed[index] = true
             left -= segments[index].byteCount
         }

@@ -14,6 +14,8 @@ struct HistoryWorkload {
     private(set) var branches: State = ["main": FileModel()]
     private(set) var snapshots: State = [:]
     private var nextLabel = 0
+    /// Changes of files that one step makes.
+    var changesPerStep = 1...6
 
     var labels: State { branches.merging(snapshots) { $1 } }
 
@@ -62,7 +64,7 @@ struct HistoryWorkload {
         volume.label = branch
         files.model = model
         defer { branches[branch] = files.model }
-        for _ in 0..<Int.random(in: 1...6, using: &generator) { try files.step(volume) }
+        for _ in 0..<Int.random(in: changesPerStep, using: &generator) { try files.step(volume) }
     }
 
     private mutating func delete(_ volume: TestVolume) throws {
