@@ -14,6 +14,7 @@ extension ControlService {
         let operands = Array(arguments.dropFirst())
         switch arguments.first {
         case "list": try listLabels(operands, reply)
+        case "thin": try thin(operands, reply)
         case "create": try createLabel(operands, isBranch: false, reply)
         case "fork": try createLabel(operands, isBranch: true, reply)
         case "delete": try deleteLabels(operands, reply)
@@ -26,12 +27,6 @@ extension ControlService {
         default: try label(["snap"] + arguments, reply)
         }
         return .done
-    }
-
-    private func listLabels(_ operands: [String], _ reply: Reply) throws {
-        guard operands.isEmpty else { throw Self.usage("list") }
-        let labels = try failing { () throws(FileError) in try fileSystem.labels() }
-        for label in labels { try reply(LabelReport(label)) }
     }
 
     private func createLabel(_ operands: [String], isBranch: Bool, _ reply: Reply) throws {
@@ -47,7 +42,10 @@ extension ControlService {
     }
 
     private func deleteLabels(_ operands: [String], _ reply: Reply) throws {
-        guard !operands.isEmpty else { throw Self.usage("delete NAME...") }
+        if operands.first == "--dry-run" {
+            return try explainDeletion(Array(operands.dropFirst()), reply)
+        }
+        guard !operands.isEmpty else { throw Self.usage("delete [--dry-run] NAME...") }
         try change(operands.map { .delete(ByteText.bytes(of: $0)) })
         if server == nil {
             // Nobody goes on with it when this process has ended.
@@ -106,7 +104,7 @@ extension ControlService {
         number == 1 ? name : "\(name).\(number)"
     }
 
-    private static func usage(_ text: String) -> CommandFailure {
+    static func usage(_ text: String) -> CommandFailure {
         CommandFailure("snap", "usage: snap \(text)", status: .usage)
     }
 

@@ -37,7 +37,9 @@ public final class ControlService: Sendable {
             usage: "debug superblock|arena|log|block|tree ...",
             effect: "show structures of the disk"),
         .init(usage: "delsnap NAME", effect: "delete a branch or snapshot"),
-        .init(usage: "df", effect: "show how full the arenas are"),
+        .init(
+            usage: "df [--explain]",
+            effect: "show how full the arenas are, or what holds the space"),
         .init(usage: "fork FROM NAME", effect: "make a branch"),
         .init(usage: "halt", effect: "finish, commit, close and end the server"),
         .init(usage: "help", effect: "list the commands"),
@@ -61,7 +63,7 @@ public final class ControlService: Sendable {
         .init(usage: "snap -l", effect: "list branches and snapshots"),
         .init(usage: "snap -d NAME", effect: "delete a branch or snapshot"),
         .init(
-            usage: "snap list|create|fork|delete|rename|rollback|merge ...",
+            usage: "snap list|create|fork|delete|rename|rollback|merge|thin ...",
             effect: "as gefs snap, without the image"),
         .init(usage: "sync", effect: "commit; done when everything is on the disk"),
         .init(
@@ -83,7 +85,7 @@ public final class ControlService: Sendable {
         case "check": return try check(arguments, reply)
         case "clear", "clr": try clear(words, reply)
         case "debug": try debug(arguments, reply)
-        case "df": try reply(DiskSpaceReport(fileSystem.space()))
+        case "df": try showSpace(arguments, reply)
         case "halt": try halt(reply)
         case "help": try reply(HelpReport(commands: Self.commands))
         case "info": try reply(try volumeReport())

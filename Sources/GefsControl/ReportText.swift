@@ -23,7 +23,9 @@ public struct ReportText: Sendable {
         case RepairResultReport.type: return lines(try decode(RepairResultReport.self))
         case DiskSpaceReport.type: return lines(try decode(DiskSpaceReport.self))
         case VolumeReport.type: return lines(try decode(VolumeReport.self))
-        case LabelReport.type: return lines(try decode(LabelReport.self))
+        case LabelReport.type: return [try decode(LabelReport.self).text(size)]
+        case DeletionReport.type: return try decode(DeletionReport.self).text(size)
+        case SpaceUseReport.type: return try decode(SpaceUseReport.self).text(size)
         case PermissiveReport.type:
             let report = try decode(PermissiveReport.self)
             return ["permissive: \(report.before ? 1 : 0) → \(report.after ? 1 : 0)"]
@@ -147,9 +149,5 @@ public struct ReportText: Sendable {
             for listener in server.listeners { table.append(["listens", listener]) }
         }
         return table.lines()
-    }
-
-    private func lines(_ report: LabelReport) -> [String] {
-        ["\(report.name)\(report.mutable ? " [mutable]" : "")"]
     }
 }

@@ -83,28 +83,6 @@ public struct VolumeReport: Report {
     }
 }
 
-/// A label: a branch that follows writes, or a snapshot that does not.
-public struct LabelReport: Report {
-    public static var type: String { "label" }
-
-    public var name: String
-    /// The name in hexadecimal where it is no UTF-8.
-    public var nameBytes: String?
-    public var generation: UInt64
-    public var mutable: Bool
-
-    init(_ label: LabelInfo) {
-        name = String(decoding: label.name, as: UTF8.self)
-        generation = label.generation
-        mutable = label.isMutable
-        if Array(name.utf8) != label.name {
-            nameBytes = label.name.map { byte in
-                (byte < 16 ? "0" : "") + String(byte, radix: 16)
-            }.joined()
-        }
-    }
-}
-
 /// The server's permissive mode, before and after a command.
 public struct PermissiveReport: Report {
     public static var type: String { "permissive" }

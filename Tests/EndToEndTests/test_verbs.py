@@ -269,7 +269,7 @@ class Administration(harness.TemporaryFolder):
         labels = {item["name"]: item for item in harness.run_json("snap", "list", image)}
         self.assertEqual({name: item["mutable"] for name, item in labels.items()},
                          {"adm": True, "empty": False, "main": True})
-        self.assertIn("main [mutable]", harness.run_text("snap", "list", image).splitlines())
+        self.assertIn("main [mutable]", harness.run_text("snap", "list", "--short", image).splitlines())
 
     @both_ways(leaks_max=2)
     def test_users(self, image):

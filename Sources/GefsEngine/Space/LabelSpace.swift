@@ -67,10 +67,10 @@ extension FileSystem {
     }
 
     /// Immutable labels whose deletion would free at least so many bytes, so that few have to go;
-    /// nil where even all of them would not do.
+    /// where even all of them would not do, all of them.
     ///
     /// Branches, reserved labels and those in use stay.
-    public func thinning(freeing need: UInt64) throws(FileError) -> DeletionSpace? {
+    public func thinning(freeing need: UInt64) throws(FileError) -> DeletionSpace {
         let history = try volume.committedHistory()
         defer { history.keepCounts() }
         let own: OwnCount = { (generation) throws(FileError) in try history.own(generation) }
@@ -93,8 +93,7 @@ extension FileSystem {
         let chosen = Set(plan?.snapshots ?? Array(costs.keys))
         let names = candidates.filter { chosen.contains($0.value.generation) }.map(\.key)
             .sorted { $0.lexicographicallyPrecedes($1) }
-        let space = try history.space(deleting: names.compactMap(history.graph.info))
-        return space.freedBytes >= need ? space : nil
+        return try history.space(deleting: names.compactMap(history.graph.info))
     }
 }
 

@@ -66,7 +66,12 @@ struct CommittedBlocks: Sendable {
     let backlog: DeadlistRecord
 
     init(_ volume: Volume) {
-        backlog = volume.backlog
+        // A volume that is only read leaves the last commit's pending list as it is.
+        backlog =
+            volume.isReadOnly
+            ? DeadlistRecord(
+                head: volume.superblock.pendingHead, tail: volume.superblock.pendingTail)
+            : volume.backlog
         pending = volume.pendingListBlocks.count
         for arena in volume.arenas.arenas {
             size += arena.blockCount

@@ -55,16 +55,31 @@ final class SpaceLedger: @unchecked Sendable {
             var total = outstanding
             total += promise
             let need = total.blocks(height: height, nodesMax: arenas.usedBlocks) + commitBlocks
-            var room = arenas.availableBlocks
-            if drawsOnReserve || opensReserve {
-                // Half of the reserve at a time: the rest is for the commit that follows.
-                room += (arenas.availableBlocksWithReserve - room) / 2
-            }
-            if need > room { return false }
+            if need > room(drawsOnReserve: drawsOnReserve) { return false }
             outstanding = total
             return true
         }
     }
+
+    /// Blocks that can be promised in all. Lock held.
+    private func room(drawsOnReserve: Bool) -> Int {
+        let room = arenas.availableBlocks
+        guard drawsOnReserve || opensReserve else { return room }
+        // Half of the reserve at a time: the rest is for the commit that follows.
+        return room + (arenas.availableBlocksWithReserve - room) / 2
+    }
+
+    /// Blocks of file data that writes can still get, when nodes for them are left out.
+    var availableBlocks: Int {
+        lock.locked {
+            let need = outstanding.blocks(height: height, nodesMax: arenas.usedBlocks)
+            let free = max(0, room(drawsOnReserve: false) - need - commitBlocks)
+            return free - (free + Self.blocksPerLeaf - 1) / Self.blocksPerLeaf
+        }
+    }
+
+    /// Pointers to file data that a leaf holds: one in 256 blocks is for leaves, and those above.
+    private static let blocksPerLeaf = 256
 
     /// Whether the promise would fit.
     func hasRoom(_ promise: SpacePromise) -> Bool {

@@ -7,7 +7,8 @@ struct SnapshotDeleteVerb: Verb {
         usage: "gefs snap delete IMAGE NAME ... [--match PATTERN ...]",
         discussion: """
             What only they hold becomes free, in the background. None of them may be in use. \
-            --match adds the labels that a pattern fits, as a shell's.
+            --match adds the labels that a pattern fits, as a shell's. --dry-run says how much \
+            space deleting all of them together would free, exactly.
 
             Examples:
               gefs snap delete disk.img before-upgrade
@@ -38,6 +39,11 @@ struct SnapshotDeleteVerb: Verb {
         guard !names.isEmpty else {
             if match.isEmpty { throw ValidationError("Expected the names of labels.") }
             console.note("no label fits")
+            return
+        }
+        if confirmation.dryRun {
+            _ = try Administration.show(
+                ["snap", "delete", "--dry-run"] + names, on: image, console: console)
             return
         }
         let shown = names.prefix(20).map { ByteText.shown($0) }.joined(separator: ", ")

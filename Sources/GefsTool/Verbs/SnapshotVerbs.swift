@@ -13,5 +13,6 @@ struct SnapshotVerbs: VerbGroup {
             SnapshotListVerb.self, SnapshotCreateVerb.self, SnapshotForkVerb.self,
             SnapshotDeleteVerb.self, SnapshotRenameVerb.self, SnapshotRollbackVerb.self,
             SnapshotDiffVerb.self, SnapshotMergeVerb.self, SnapshotRetainVerb.self,
+            SnapshotThinVerb.self,
         ])
 }
