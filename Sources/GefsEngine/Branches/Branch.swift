@@ -71,7 +71,7 @@ final class Branch: @unchecked Sendable {
         self.label = label
         self.isMutable = isMutable
         labelFlags = isMutable ? LabelRecord.flagMutable : 0
-        size = BranchSize(volume.treeSize(record.generation))
+        size = BranchSize(volume.treeSize(record))
         if size.now == nil { size.mark(record.generation) }
         self.record = record
         version = TreeVersion(

@@ -29,7 +29,7 @@ extension Volume {
         // From here on there is no way back.
         let fork = addFork(of: origin, work)
         branch.record = fork
-        branch.size = BranchSize(treeSize(fork.generation))
+        branch.size = BranchSize(treeSize(fork))
         if branch.size.now == nil { branch.size.mark(fork.generation) }
         work.detached = left
         work.rollback = (

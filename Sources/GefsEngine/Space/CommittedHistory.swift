@@ -152,5 +152,6 @@ extension Volume {
             for (generation, size) in sizes { branch.size.learn(size, of: generation) }
         }
         countedSizes.formUnion(sizes.keys)
+        lock.locked { requests.hasUncommitted = true }
     }
 }

@@ -169,9 +169,11 @@ final class Volume: @unchecked Sendable {
         return qid
     }
 
-    /// Blocks of a snapshot's tree, where somebody has counted them.
-    func treeSize(_ generation: Generation) -> TreeSize? {
-        history.read { $0.sizes[generation] }
+    /// Blocks of a snapshot's tree, where somebody has counted them or that is quickly done.
+    func treeSize(_ record: SnapshotRecord) -> TreeSize? {
+        if let known = history.read({ $0.sizes[record.generation] }) { return known }
+        // What ream makes is so small; counted here, it is known for all that follows.
+        return record.height == 1 ? try? TreeCounter(reader).size(of: record) : nil
     }
 
     // MARK: Memory
