@@ -30,7 +30,7 @@ extension ControlService {
     func explainDeletion(_ names: [String], _ reply: Reply) throws {
         guard !names.isEmpty else { throw Self.usage("delete --dry-run NAME...") }
         let space = try failing { () throws(FileError) in
-            try fileSystem.deletionSpace(of: names.map { Array($0.utf8) })
+            try fileSystem.deletionSpace(of: names.map { ByteText.bytes(of: $0) })
         }
         try reply(DeletionReport(space))
     }

@@ -42,6 +42,16 @@ public struct LabelReport: Report {
         exclusive = space.exclusiveBytes
     }
 
+    /// The name as commands take it, whatever bytes it has.
+    public var operand: String {
+        guard let nameBytes else { return name }
+        let digits = Array(nameBytes)
+        return ByteText.string(
+            stride(from: 0, to: digits.count - 1, by: 2).compactMap { index in
+                UInt8(String(digits[index...index + 1]), radix: 16)
+            })
+    }
+
     /// One line, for the console.
     func text(_ size: (UInt64) -> String) -> String {
         var text = mutable ? "\(name) [mutable]" : name

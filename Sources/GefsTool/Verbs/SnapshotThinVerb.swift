@@ -44,7 +44,7 @@ struct SnapshotThinVerb: Verb {
         let plan = "delete \(count) \(count == 1 ? "snapshot" : "snapshots")"
         guard try confirmation.confirm(plan, verb: "snap", on: console) else { return }
         _ = try Administration.show(
-            ["snap", "delete"] + proposal.labels.map(\.name), on: image, for: .writing,
+            ["snap", "delete"] + proposal.labels.map(\.operand), on: image, for: .writing,
             console: console)
     }
 }
