@@ -144,7 +144,8 @@ extension NinePServer {
     /// a client to take the first of them. The system may grant less.
     private static let sendBufferBytes: SocketOptionValue = 1 << 20
 
-    /// Grows to what a pipelining writer sends at once.
+    /// Grows to what a pipelining writer sends at once. A connection keeps its first buffer, so
+    /// that one is small.
     private static let receiveAllocator = AdaptiveRecvByteBufferAllocator(
-        minimum: 4 << 10, initial: 64 << 10, maximum: 512 << 10)
+        minimum: 4 << 10, initial: 4 << 10, maximum: 512 << 10)
 }
