@@ -6,6 +6,8 @@ enum Dump {
     /// Reserved by the format: values with bit 63 set belong to no file (FORMAT 7.2).
     static let qidPath: UInt64 = 1 << 63
     static let mode: UInt32 = ModeBits.directory | 0o555
+    /// Labels that a listing looks up in one go.
+    static let labelsAtOnce = 128
 
     /// How a label shows in the directory: a directory of adm, its generation as qid path.
     static func entry(of label: LabelInfo) -> DirectoryEntry {
@@ -60,22 +62,22 @@ extension FileSystem {
         _ listing: inout DirectoryListing, _ encode: (borrowing DirectoryItem) -> Int?
     ) throws(FileError) -> Int {
         var total = 0
-        for label in try labels() {
-            if let last = listing.lastLabel, !last.lexicographicallyPrecedes(label.name) {
-                continue
+        while true {
+            let labels = labels(after: listing.lastLabel, limit: Dump.labelsAtOnce)
+            if labels.isEmpty { return total }
+            for label in labels {
+                let entry = Dump.entry(of: label)
+                let used = label.name.withUnsafeBytes { name in
+                    encode(DirectoryItem(entry: entry, name: name))
+                }
+                guard let used else {
+                    if total == 0 { throw .recordDoesNotFit }
+                    return total
+                }
+                total += used
+                listing.lastLabel = label.name
             }
-            let entry = Dump.entry(of: label)
-            let used = label.name.withUnsafeBytes { name in
-                encode(DirectoryItem(entry: entry, name: name))
-            }
-            guard let used else {
-                if total == 0 { throw .recordDoesNotFit }
-                return total
-            }
-            total += used
-            listing.lastLabel = label.name
         }
-        return total
     }
 }
 

@@ -85,7 +85,12 @@ public final class FileSystem: @unchecked Sendable {
 
     /// All labels, in label order.
     public func labels() throws(FileError) -> [LabelInfo] {
-        volume.history.labels().map {
+        labels(after: nil, limit: .max)
+    }
+
+    /// At most `limit` labels behind a name.
+    func labels(after last: [UInt8]?, limit: Int) -> [LabelInfo] {
+        volume.history.labels(after: last, limit: limit).map {
             LabelInfo(
                 name: $0.name, generation: $0.record.generation.rawValue,
                 isMutable: $0.record.isMutable, time: $0.time)

@@ -14,15 +14,32 @@ final class History: @unchecked Sendable {
         lock.locked { graph.labels[name] }
     }
 
-    /// All labels, in label order.
-    func labels() -> [(name: [UInt8], record: LabelRecord, time: Int64?)] {
+    /// The labels behind a name, in label order: all of them, or the first so many.
+    func labels(
+        after last: [UInt8]? = nil, limit: Int = .max
+    ) -> [(name: [UInt8], record: LabelRecord, time: Int64?)] {
         lock.locked {
             let names = sortedNames ?? graph.labels.keys.sorted { $0.lexicographicallyPrecedes($1) }
             sortedNames = names
-            return names.compactMap { name in
+            let start = last.map { Self.count(of: names, upTo: $0) } ?? 0
+            return names[start...].prefix(limit).compactMap { name in
                 graph.labels[name].map { (name, $0, graph.times[name]) }
             }
         }
+    }
+
+    /// How many of the names, which are in order, are not behind `last`.
+    private static func count(of names: [[UInt8]], upTo last: [UInt8]) -> Int {
+        var (low, high) = (0, names.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if last.lexicographicallyPrecedes(names[middle]) {
+                high = middle
+            } else {
+                low = middle + 1
+            }
+        }
+        return low
     }
 
     func record(_ generation: Generation) -> SnapshotRecord? {
