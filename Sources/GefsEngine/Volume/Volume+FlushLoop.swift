@@ -184,17 +184,20 @@ extension Volume {
 
     /// Flushes the branches with the most changes until little is left in memory.
     private func flushLargeBranches() throws(FileError) {
-        while unflushedBytes.load(ordering: .relaxed) > options.flushBytes / 2 {
+        func isTooMuch() -> Bool {
+            unflushedBytes.load(ordering: .relaxed) > options.flushBytes / 2
+        }
+        while isTooMuch() {
             let sized = changed.all.map { branch in
                 (branch: branch, bytes: branch.lock.locked { branch.activeBytes })
+            }.filter { $0.bytes > 0 }.sorted { $0.bytes > $1.bytes }
+            if sized.isEmpty { return }
+            for (branch, _) in sized where isTooMuch() {
+                branch.lock.locked { branch.freeze() }
+                try flush(branch)
+                // A commit that somebody waits for comes first; it flushes everything anyway.
+                if lock.locked({ requests.wantsCommit || !requests.errands.isEmpty }) { return }
             }
-            guard let largest = sized.max(by: { $0.bytes < $1.bytes }), largest.bytes > 0 else {
-                return
-            }
-            largest.branch.lock.locked { largest.branch.freeze() }
-            try flush(largest.branch)
-            // A commit that somebody waits for comes first; it flushes everything anyway.
-            if lock.locked({ requests.wantsCommit || !requests.errands.isEmpty }) { return }
         }
     }
 
