@@ -12,6 +12,7 @@ import GefsFormat
 /// - Fields marked `flush` belong to the flush thread.
 final class Branch: @unchecked Sendable {
     unowned let volume: Volume
+    private let unused: UnusedBranches
     let isMutable: Bool
 
     let lock = Lock()
@@ -68,6 +69,7 @@ final class Branch: @unchecked Sendable {
         volume: Volume, label: [UInt8]?, isMutable: Bool, record: SnapshotRecord
     ) {
         self.volume = volume
+        unused = volume.unused
         self.label = label
         self.isMutable = isMutable
         labelFlags = isMutable ? LabelRecord.flagMutable : 0
@@ -98,6 +100,7 @@ final class Branch: @unchecked Sendable {
     func removeUser() {
         assert(userCount > 0)
         userCount -= 1
+        if userCount == 0, !isRetired { unused.add(self) }
     }
 
     /// Takes the branch away from its label, which is to be deleted. To be called with the lock
@@ -112,7 +115,8 @@ final class Branch: @unchecked Sendable {
     /// flush thread only.
     func retireIfIdle() -> Bool {
         lock.locked {
-            guard userCount == 0, !hasChanges, frozen.isEmpty, clears.isEmpty, working == nil,
+            guard userCount == 0, !isRetired, !hasChanges, frozen.isEmpty, clears.isEmpty,
+                working == nil,
                 isKnownUniquelyReferenced(&version)
             else { return false }
             isRetired = true

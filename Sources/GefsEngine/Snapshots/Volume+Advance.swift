@@ -94,12 +94,11 @@ extension Volume {
     }
 
     func replaceVersion(
-        of branch: Branch, by next: TreeVersion, retiring blocks: [RetiredBlock],
-        holding shared: RetiredBag? = nil
+        of branch: Branch, by next: TreeVersion, retiring blocks: [RetiredBlock]
     ) {
         let old = branch.lock.locked { () -> TreeVersion in
             let old = branch.version
-            old.bag.close(blocks, next: next.bag, holding: shared)
+            old.bag.close(blocks, next: next.bag, holding: droppedBag)
             branch.version = next
             return old
         }

@@ -58,7 +58,7 @@ extension Volume {
             return
         }
         let next = branch.lock.locked { branch.version.bag }
-        left.lock.locked { left.version }.bag.close([], next: next)
+        left.lock.locked { left.version }.bag.close([], next: next, holding: droppedBag)
     }
 
     /// Finds for each file that somebody refers to what it is in another tree, then calls `body` and

@@ -39,18 +39,12 @@ final class RetiredBag: @unchecked Sendable {
 
     /// Puts the blocks into the bag and chains the bag of the version that follows.
     ///
-    /// - Parameter shared: a bag that the last versions of several trees hold: it empties itself
-    ///   when all of them are gone.
+    /// - Parameter shared: a bag that versions of several trees hold: it empties itself when all
+    ///   of them are gone.
     func close(_ blocks: [RetiredBlock], next: RetiredBag, holding shared: RetiredBag? = nil) {
         self.blocks = blocks
         self.next = next
         self.shared = shared
-    }
-
-    /// A bag that belongs to no version.
-    init(queue: ReclaimQueue, blocks: [RetiredBlock]) {
-        self.queue = queue
-        self.blocks = blocks
     }
 
     deinit {

@@ -47,15 +47,13 @@ extension Volume {
     }
 
     /// What only dropped snapshots held may still be read by somebody who began with an earlier
-    /// version of any branch: it waits for all of them.
+    /// version of any branch: it waits for all of them. The versions that are current are those of
+    /// labels, and hold none of it.
     private func holdDropped(_ work: CommitWork) {
         guard !work.dropped.isEmpty else { return }
-        let shared = RetiredBag(queue: reclaimQueue, blocks: work.dropped)
-        for branch in lock.locked({ Array(branches.values) }) {
-            let root = branch.lock.locked { branch.version.root }
-            let next = TreeVersion(root: root, queue: reclaimQueue)
-            replaceVersion(of: branch, by: next, retiring: [], holding: shared)
-        }
+        let next = RetiredBag(queue: reclaimQueue)
+        droppedBag.close(work.dropped, next: next)
+        droppedBag = next
     }
 
     private func flushSnapshots(_ work: CommitWork) throws(FileError) {

@@ -65,7 +65,7 @@ extension Volume {
         }
         branch.size.add(change)
         let next = TreeVersion(root: root, queue: reclaimQueue)
-        old.bag.close(free, next: next.bag)
+        old.bag.close(free, next: next.bag, holding: droppedBag)
         branch.lock.locked {
             branch.version = next
             branch.frozen.removeFirst()

@@ -192,6 +192,7 @@ extension Volume {
                 return true
             }
             guard isNew else { continue }
+            unused.add(branch)
             if branch.isMutable, !isReadOnly { try branch.recoverClears() }
             return branch
         }
@@ -199,9 +200,16 @@ extension Volume {
 
     /// Forgets branches that nobody uses: another one is opened when somebody asks again.
     func forgetIdleBranches() {
-        let open = lock.locked { Array(branches) }
-        for (label, branch) in open where branch.retireIfIdle() {
-            lock.locked { branches[label] = nil }
+        for branch in unused.take() {
+            if branch.retireIfIdle() {
+                lock.locked {
+                    if let label = branch.label, branches[label] === branch {
+                        branches[label] = nil
+                    }
+                }
+            } else if branch.lock.locked({ branch.userCount == 0 && !branch.isRetired }) {
+                unused.add(branch)
+            }
         }
     }
 
@@ -215,6 +223,7 @@ extension Volume {
         }
         flushThread?.join()
         flushThread = nil
+        unused.stop()
         device.close()
     }
 }

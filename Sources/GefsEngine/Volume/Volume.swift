@@ -45,12 +45,13 @@ final class Volume: @unchecked Sendable {
     let pool: BlockBufferPool
     let reader: BlockReader
     let ledger: SpaceLedger
-    let reclaimQueue = ReclaimQueue()
+    let reclaimQueue: ReclaimQueue
     let reclaimer = Reclaimer()
     let scheduler = RetentionScheduler()
     let snapshots: SnapshotTree
     let history = History()
     let changed = ChangedBranches()
+    let unused = UnusedBranches()
     /// What the disk looked like when it was opened, and what was repaired.
     private(set) var openNotes: [String]
 
@@ -99,6 +100,9 @@ final class Volume: @unchecked Sendable {
     var dropQueue: [Generation] = []
     /// flush. The last commit could take nothing apart for want of space.
     var isDropStalled = false
+    /// flush. Will receive what the next dropped snapshots held alone. Each version of a tree holds
+    /// it from the moment when a later one takes its place.
+    var droppedBag: RetiredBag
     /// flush. What dropped snapshots held, as far as it is not free yet: the part of the pending
     /// list that stays on the disk from commit to commit.
     var backlog = DeadlistRecord(head: .none, tail: .none)
@@ -123,6 +127,8 @@ final class Volume: @unchecked Sendable {
         cache = BlockCache(byteLimit: options.cacheBytes)
         reader = BlockReader(device: device, cache: cache, pool: pool)
         ledger = SpaceLedger(arenas: loaded.arenas)
+        reclaimQueue = ReclaimQueue()
+        droppedBag = RetiredBag(queue: reclaimQueue)
         qidCounter = Atomic(loaded.superblock.nextQid)
         nextGeneration = loaded.superblock.nextGeneration
         snapshots = SnapshotTree(
