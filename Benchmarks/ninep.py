@@ -143,11 +143,14 @@ class Session:
 def drive(path, scripts):
     """Runs a script a connection, all at the same time, each with one request under way.
 
-    A script is a generator that yields messages and is sent what is answered.
+    A script is a generator that yields messages and is sent what is answered. The connections are
+    left open for the caller to close.
     """
+    socks = []
     selector = selectors.DefaultSelector()
     for script in scripts:
         sock = dial(path)
+        socks.append(sock)
         state = [sock, script, bytearray(), next(script)]
         sock.sendall(frame(state[3]))
         selector.register(sock, selectors.EVENT_READ, state)
@@ -168,6 +171,6 @@ def drive(path, scripts):
                 sock.sendall(frame(state[3]))
             except StopIteration:
                 selector.unregister(sock)
-                sock.close()
                 left -= 1
     selector.close()
+    return socks
