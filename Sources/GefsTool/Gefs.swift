@@ -29,7 +29,7 @@ struct Gefs: VerbGroup {
                 name: "File systems",
                 subcommands: [
                     ReamVerb.self, ServeVerb.self, InfoVerb.self, CheckVerb.self, SpaceVerb.self,
-                    GrowVerb.self, SnapshotVerbs.self,
+                    GrowVerb.self, SnapshotVerbs.self, TryVerb.self,
                 ]),
             CommandGroup(
                 name: "Files",

@@ -59,6 +59,8 @@ enum Tool {
             exit(ExitStatus.failed.rawValue)
         } catch let status as ExitStatus {
             exit(status.rawValue)
+        } catch let status as CommandStatus {
+            exit(status.code)
         } catch let missing as MissingSubcommand {
             Console.complain(Gefs.helpMessage(for: missing.group))
             exit(ExitStatus.usage.rawValue)

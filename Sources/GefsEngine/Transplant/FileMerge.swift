@@ -109,7 +109,7 @@ struct FileMerge {
         result.entry.modificationTime =
             takesContents
             ? their : Self.choose(times.0, times.1, their) ?? max(times.1, their)
-        if result != ours { result.entry = result.entry.superseding(ours.entry) }
+        if takesContents || result != ours { result.entry = result.entry.superseding(ours.entry) }
         return .file(result, hasTheirContents: takesContents)
     }
 

@@ -25,18 +25,23 @@ final class ServedImage {
         self.console = console
     }
 
-    /// Serves until somebody asks for the end; then commits and closes.
+    /// Serves until somebody asks for the end, or until `body` returns; then commits and closes.
     ///
+    /// - Parameter body: what is done meanwhile, with the path of the control socket.
     /// - Throws: `CommandFailure` where nothing could be served, or the last changes could not be
-    ///   made durable.
-    func run(_ base: ServerConfiguration) throws {
-        let result = Result { try serve(base) }
+    ///   made durable; what `body` throws.
+    func run(
+        _ base: ServerConfiguration, while body: ((_ socket: String) throws -> Void)? = nil
+    ) throws {
+        let result = Result { try serve(base, while: body) }
         let closed = Result { try Administration.closing(fileSystem, image) }
         try result.get()
         try closed.get()
     }
 
-    private func serve(_ base: ServerConfiguration) throws {
+    private func serve(
+        _ base: ServerConfiguration, while body: ((String) throws -> Void)?
+    ) throws {
         let place = try ControlSocket.place(forImage: image)
         var configuration = base
         configuration.listeners.insert(.control(path: place), at: 0)
@@ -55,6 +60,10 @@ final class ServedImage {
             try server.start()
         } catch {
             throw failure(error)
+        }
+        if let body {
+            defer { server.stop() }
+            return try body(place)
         }
         announce(server, place)
         ServiceManager.notify("READY=1\nSTATUS=serving \(image)")

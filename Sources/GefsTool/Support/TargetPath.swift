@@ -5,7 +5,7 @@ import GefsControl
 /// The text has a branch only if it contains `:/`, and the branch ends at the first one, since
 /// names of branches and times contain colons themselves. Source: CLI.md, "Verbs".
 struct TargetPath: Hashable {
-    /// Name of the label; nil stands for `main`.
+    /// Name of the label; nil stands for `$GEFS_BRANCH`, else `main`.
     var branch: [UInt8]?
     /// Elements below the root, without empty ones and `.`; `..` is resolved.
     var elements: [[UInt8]]
@@ -14,9 +14,15 @@ struct TargetPath: Hashable {
     /// As the user wrote it, safe to show.
     var shown: String
 
-    static let mainBranch = Array("main".utf8)
+    /// The branch of targets that name none. Source: CLI.md, "Verbs".
+    static let standardBranch: [UInt8] = {
+        guard let name = Environment["GEFS_BRANCH"], !name.isEmpty else {
+            return Array("main".utf8)
+        }
+        return Array(name.utf8)
+    }()
 
-    var branchName: [UInt8] { branch ?? Self.mainBranch }
+    var branchName: [UInt8] { branch ?? Self.standardBranch }
     var isRoot: Bool { elements.isEmpty }
     var name: [UInt8]? { elements.last }
 

@@ -63,6 +63,33 @@ struct MergeTests {
     }
 
     @Test
+    func `a file with other contents, but the same length and time, is taken over`() throws {
+        let volume = try TestVolume()
+        let main = BranchEditor(volume, "main")
+        try main.create("both", Array("base".utf8))
+        try main.create("f", Array("base".utf8))
+        try volume.reopen()
+        try main.change("f") { $0.modificationTime = 1_000_000_000 }
+        try volume.reopen()
+        try volume.snapshot("b0")
+        try volume.fork("fork")
+        try volume.reopen()
+        let fork = BranchEditor(volume, "fork")
+        try fork.change("f") { $0.length = 0 }
+        try fork.write("f", Array("fork".utf8))
+        try fork.change("f") { $0.modificationTime = 1_000_000_000 }
+        try volume.reopen()
+        try fork.create("new", [1])
+        try volume.reopen()
+        try main.create("mine", [1])
+        try volume.reopen()
+        let report = try merge(volume)
+        #expect(report.changes.items.map(\.effect) == [.changed, .added])
+        #expect(try main.read("f") == Array("fork".utf8))
+        try volume.expectClean()
+    }
+
+    @Test
     func `the same change on both sides is no conflict`() throws {
         let (volume, main, fork) = try forked()
         for side in [main, fork] {
