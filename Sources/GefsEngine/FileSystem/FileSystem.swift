@@ -52,6 +52,7 @@ public final class FileSystem: @unchecked Sendable {
         volume.scheduler.finish()
         volume.reclaimer.finish()
         try volume.sync()
+        try volume.saveUnlisted()
     }
 
     /// Returns when everything acknowledged before the call is durable. Callers that wait at the

@@ -62,17 +62,14 @@ extension Volume {
     private func list(
         _ kills: [Generation: [BlockAddress]], as generation: Generation, _ work: CommitWork
     ) throws(FileError) {
-        var lost = 0
         for birth in kills.keys.sorted() {
             let addresses = kills[birth] ?? []
             if hasRoomForLists {
                 try extendDeadlist(generation, birth, by: addresses, work)
             } else {
-                lost += addresses.count
+                unlisted.add(addresses, generation, birth)
             }
         }
-        // Rather than to fail for want of a place to note them.
-        if lost > 0 { log("the disk is too full to note \(lost) dead blocks: check --repair") }
     }
 
     private func noteSize(of branch: Branch, _ record: SnapshotRecord) {

@@ -37,6 +37,7 @@ extension Volume {
 
     /// Takes a record out of its line; `next` is what came behind it.
     func replaceInLine(_ old: SnapshotRecord, by next: SnapshotRecord, _ work: CommitWork) {
+        unlisted.move(from: old.generation, to: next.generation)
         history.change { graph in
             if var before = graph.records[old.predecessor], before.successor == old.generation {
                 before.successor = next.generation
@@ -135,6 +136,7 @@ extension Volume {
             try snapshots.remove(Key.deadlist(list.generation, birth: list.birth))
             discard(list.record, work)
         }
+        unlisted.forget(record.generation)
         history.change { graph in
             if var before = graph.records[record.predecessor],
                 before.successor == record.generation

@@ -18,6 +18,7 @@ extension Volume {
         for branch in branches { try advance(branch, in: work) }
         try performHistory(work)
         try dropReleased(work)
+        try listUnlisted(work)
         if mendsDeadlists { try mendDeadlists(work) }
         for generation in countedSizes { work.touch(generation) }
         countedSizes = []

@@ -103,6 +103,8 @@ final class Volume: @unchecked Sendable {
     /// flush. Will receive what the next dropped snapshots held alone. Each version of a tree holds
     /// it from the moment when a later one takes its place.
     var droppedBag: RetiredBag
+    /// flush. Dead blocks that belong on deadlists, but for which there was no room.
+    var unlisted = UnlistedBlocks()
     /// flush. What dropped snapshots held, as far as it is not free yet: the part of the pending
     /// list that stays on the disk from commit to commit.
     var backlog = DeadlistRecord(head: .none, tail: .none)

@@ -24,6 +24,16 @@ struct HistoryWorkload {
         generator = SeededGenerator(seed: seed &+ 1)
     }
 
+    /// Takes over what the volume has, after a step that was refused half way.
+    mutating func reload(_ volume: TestVolume) throws {
+        var found = try volume.state()
+        found["ballast"] = nil
+        let mutable = Set(try volume.fileSystem.labels().filter(\.isMutable).map(\.name))
+        branches = found.filter { mutable.contains(Array($0.key.utf8)) }
+        snapshots = found.filter { !mutable.contains(Array($0.key.utf8)) }
+        nextLabel += 1
+    }
+
     private mutating func pick(_ state: State) -> String? {
         state.keys.sorted().randomElement(using: &generator)
     }
