@@ -36,6 +36,10 @@ enum ControlClient {
             defer { try? file.clunk() }
             try file.open(OpenFlags.readWrite)
             let request = (try? ReportLine.encode(ControlRequest(words))) ?? []
+            // A command is one write, and so one message.
+            guard request.count + 1 + WireLimits.ioHeaderBytes <= client.messageBytesMax else {
+                throw .tooLarge
+            }
             try file.write(request + [UInt8(ascii: "\n")], at: 0)
             try file.read(from: 0, count: .max) { (piece) throws(ClientError) in
                 answer.take(piece, reply)

@@ -7,8 +7,9 @@ struct SnapshotDeleteVerb: Verb {
         usage: "gefs snap delete IMAGE NAME ... [--match PATTERN ...]",
         discussion: """
             What only they hold becomes free, in the background. None of them may be in use. \
-            --match adds the labels that a pattern fits, as a shell's. --dry-run says how much \
-            space deleting all of them together would free, exactly.
+            --match adds the labels that a pattern fits, as a shell's. More than 4000 labels are \
+            deleted 4000 at a time. --dry-run says how much space deleting all of them together \
+            would free, exactly.
 
             Examples:
               gefs snap delete disk.img before-upgrade
@@ -32,9 +33,10 @@ struct SnapshotDeleteVerb: Verb {
     var console: Console { options.console() }
 
     func perform(on console: Console) throws {
-        var (image, names) = try image.split(operands)
-        for name in try matches(on: image, console) where !names.contains(name) {
-            names.append(name)
+        let (image, operands) = try image.split(operands)
+        var seen: Set<String> = []
+        let names = (operands + (try matches(on: image, console))).filter {
+            seen.insert($0).inserted
         }
         guard !names.isEmpty else {
             if match.isEmpty { throw ValidationError("Expected the names of labels.") }
@@ -51,9 +53,16 @@ struct SnapshotDeleteVerb: Verb {
         guard try confirmation.confirm("delete \(shown)\(more)", verb: "snap", on: console) else {
             return
         }
-        _ = try Administration.show(
-            ["snap", "delete"] + names, on: image, for: .writing, console: console)
+        for start in stride(from: 0, to: names.count, by: Self.namesMax) {
+            try Interruption.check()
+            let batch = names[start..<min(start + Self.namesMax, names.count)]
+            _ = try Administration.show(
+                ["snap", "delete"] + batch, on: image, for: .writing, console: console)
+        }
     }
+
+    /// Labels that one command deletes: the request has to fit a message.
+    private static let namesMax = 4000
 
     /// Labels that nobody can delete, and no pattern means.
     private static let reserved = ["adm", "empty"]
@@ -67,7 +76,9 @@ struct SnapshotDeleteVerb: Verb {
             guard type == LabelNameReport.type else { return }
             let name = try ReportLine.decode(LabelNameReport.self, from: line).name
             if Self.reserved.contains(name) { return }
-            if patterns.contains(where: { $0.matches(Array(name.utf8)) }) { names.append(name) }
+            if patterns.contains(where: { $0.matches(ByteText.bytes(of: name)) }) {
+                names.append(name)
+            }
         }
         return names
     }
