@@ -50,7 +50,7 @@ extension FileSystem {
     func addAdministrationFiles() {
         do throws(FileError) {
             let caller = Caller(user: .adm, isPermissive: true)
-            let root = try attach(AdministrationFile.label, as: caller)
+            let root = try attach(label: AdministrationFile.label, as: caller)
             defer { close(root) }
             guard let directory = root.node else { return }
             var isChanged = false

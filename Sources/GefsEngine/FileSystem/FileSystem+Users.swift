@@ -2,8 +2,6 @@ import GefsFormat
 
 /// The users file, `/users` of label `adm`. Source: SEMANTICS 7.
 extension FileSystem {
-    private static let usersPath = "users"
-    private static let usersLabel = "adm"
     private static let usersCaller = Caller(user: .adm, isPermissive: true)
 
     /// Reads the users file; a broken one leaves the table as it is.
@@ -18,7 +16,7 @@ extension FileSystem {
     /// - Throws: `.notFound`, `.fileTooBig`, errors of reading.
     public func usersFile() throws(FileError) -> (text: [UInt8], version: UInt32) {
         let caller = Self.usersCaller
-        let handle = try walk(Self.usersPath, in: Self.usersLabel, as: caller)
+        let handle = try walkToUsers(as: caller)
         defer { close(handle) }
         // Before the text is read, so that a change in between is noticed by who replaces it.
         let version = handle.qid.version
@@ -28,6 +26,15 @@ extension FileSystem {
         var bytes = [UInt8](repeating: 0, count: Int(length))
         let count = try readAll(handle, into: &bytes, as: caller)
         return (Array(bytes[..<count]), version)
+    }
+
+    /// Does not count as a use of `adm`, which would get snapshots of its own.
+    private func walkToUsers(as caller: Caller) throws(FileError) -> FileHandle {
+        let root = try attach(label: LabelName.adm, as: caller)
+        defer { close(root) }
+        return try Array("users".utf8).withBytes { (name) throws(FileError) -> FileHandle in
+            try walk(from: root, name, as: caller)
+        }
     }
 
     /// Puts another text in place of the users file, and its users in place of those before; both
@@ -43,7 +50,7 @@ extension FileSystem {
         guard text.count < UserTable.fileBytesMax else { throw .fileTooBig }
         let table = try UserTable(parsing: text)
         let caller = Self.usersCaller
-        let handle = try walk(Self.usersPath, in: Self.usersLabel, as: caller)
+        let handle = try walkToUsers(as: caller)
         defer { close(handle) }
         try open(handle, OpenMode(.write), as: caller)
         guard handle.qid.version == version else { return false }
