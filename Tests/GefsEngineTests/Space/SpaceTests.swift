@@ -1,4 +1,5 @@
 import GefsFormat
+import Synchronization
 import Testing
 
 @testable import GefsEngine
@@ -6,7 +7,7 @@ import Testing
 /// What the engine says of its space, held against what walking all trees shows.
 struct SpaceTests {
     /// Random changes, snapshots, forks and deletions.
-    private final class Workload {
+    private final class Workload: @unchecked Sendable {
         let volume: TestVolume
         var random: TreeRandom
         private var count = 0
@@ -66,7 +67,7 @@ struct SpaceTests {
             try fileSystem.remove(handle, as: volume.caller)
         }
 
-        func step() throws {
+        func step(reopens: Bool = true) throws {
             let all = try labels()
             let branches = all.filter(\.isMutable)
             guard let label = all.randomElement(using: &random),
@@ -76,7 +77,7 @@ struct SpaceTests {
             case 0: try change(.fork(of: label.name, as: freshName()))
             case 1..<6: try change(.snapshot(of: branch.name, as: freshName()))
             case 6..<8: if label.text != "main" { try change(.delete(label.name)) }
-            case 8: try volume.reopen()
+            case 8: if reopens { try volume.reopen() }
             case 9..<12: try remove(branch)
             default: try write(branch)
             }
@@ -130,6 +131,40 @@ struct SpaceTests {
             try check(workload)
         }
         try workload.fileSystem.close()
+        #expect(try VolumeCheck.leaks(workload.volume) == 0)
+    }
+
+    @Test(arguments: treeTestSeeds(3))
+    func `every block is accounted for at any moment, beside writers and deletions`(
+        seed: UInt64
+    ) throws {
+        let workload = Workload(try TestVolume(), seed: seed)
+        let fileSystem = workload.fileSystem
+        let isDone = Atomic<Bool>(false)
+        let failure = Mutex<String?>(nil)
+        let writer = try #require(
+            WorkerThread {
+                do {
+                    for _ in 0..<400 { try workload.step(reopens: false) }
+                } catch {
+                    failure.withLock { $0 = "\(error)" }
+                }
+                isDone.store(true, ordering: .releasing)
+            })
+        var audits = 0
+        while !isDone.load(ordering: .acquiring) || audits < 3 {
+            let explained = try fileSystem.explainSpace()
+            #expect(explained.unaccounted == 0)
+            #expect(explained.overlap == 0)
+            #expect(explained.total == explained.size)
+            let branches = try fileSystem.labelSpace().filter(\.label.isMutable)
+            #expect(branches.allSatisfy { $0.referencedBytes > 0 })
+            audits += 1
+        }
+        writer.join()
+        #expect(failure.withLock { $0 } == nil)
+        try check(workload)
+        try fileSystem.close()
         #expect(try VolumeCheck.leaks(workload.volume) == 0)
     }
 }
