@@ -79,9 +79,19 @@ struct SpaceTests {
             case 6..<8: if label.text != "main" { try change(.delete(label.name)) }
             case 8: if reopens { try volume.reopen() }
             case 9..<12: try remove(branch)
+            case 12:
+                let kept = random.chance(50) ? freshName() : nil
+                try change(.rollback(branch: branch.name, to: label.name, keeping: kept))
             default: try write(branch)
             }
         }
+    }
+
+    /// A fresh volume of either dialect.
+    private func makeVolume(_ seed: UInt64) throws -> TestVolume {
+        let memory = MemoryDevice(byteCount: TestVolume.deviceBytes)
+        try Ream.run(device: memory, user: "glenda", dialect: seed % 2 == 0 ? .n : .r)
+        return try TestVolume(image: memory.image)
     }
 
     private func check(_ workload: Workload) throws {
@@ -107,7 +117,7 @@ struct SpaceTests {
 
     @Test(arguments: treeTestSeeds(6))
     func `lists and dry runs say what walking all trees says`(seed: UInt64) throws {
-        let workload = Workload(try TestVolume(), seed: seed)
+        let workload = Workload(try makeVolume(seed), seed: seed)
         for _ in 0..<6 {
             for _ in 0..<25 { try workload.step() }
             try check(workload)
@@ -138,7 +148,7 @@ struct SpaceTests {
     func `every block is accounted for at any moment, beside writers and deletions`(
         seed: UInt64
     ) throws {
-        let workload = Workload(try TestVolume(), seed: seed)
+        let workload = Workload(try makeVolume(seed), seed: seed)
         let fileSystem = workload.fileSystem
         let isDone = Atomic<Bool>(false)
         let failure = Mutex<String?>(nil)
