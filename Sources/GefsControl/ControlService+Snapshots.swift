@@ -66,6 +66,7 @@ extension ControlService {
         let usage = Self.usage("rollback BRANCH TO [--keep NAME | --discard]")
         guard operands.count >= 2 else { throw usage }
         let (branch, target) = (operands[0], try source(operands[1]))
+        if branch == "adm" { try checkUsers(of: target) }
         func perform(_ kept: String?) throws {
             try change([
                 .rollback(
@@ -85,6 +86,16 @@ extension ControlService {
         case ("--keep", 4): try perform(operands[3])
         case ("--discard", 3): try perform(nil)
         default: throw usage
+        }
+    }
+
+    /// Refuses a tree for `adm` that has no users, since nobody could open the volume then.
+    private func checkUsers(of label: [UInt8]) throws {
+        do throws(FileError) {
+            _ = try fileSystem.users(of: ByteText.string(label))
+        } catch {
+            throw CommandFailure(
+                ByteText.shown(label), "cannot be adm: its file users is missing or broken")
         }
     }
 

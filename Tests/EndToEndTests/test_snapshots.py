@@ -148,6 +148,9 @@ class Verbs(harness.TemporaryFolder):
             harness.run("snap", "rollback", image, "adm", "users-before")
             with self.assertRaisesRegex(ninep.ServerError, "user does not exist"):
                 connection.attach("rob", "main")
+        # Nobody could open the image.
+        self.assertIn("users", refused("snap", "rollback", image, "adm", "empty"))
+        self.assertIn("users", refused("snap", "rollback", image, "adm", "main"))
         self.assertEqual(server.halt(), 0)
         self.assert_clean(image, leaks_max=2)
 

@@ -6,17 +6,35 @@ extension FileSystem {
 
     /// Reads the users file; a broken one leaves the table as it is.
     ///
-    /// - Throws: `.badUsersFile` with the line, `.notFound`, `.fileTooBig`, errors of reading.
+    /// - Throws: `.badUsersFile` with the line, also where there is no file; `.fileTooBig`, errors
+    ///   of reading.
     public func reloadUsers() throws(FileError) {
-        use(try UserTable(parsing: try usersFile().text))
+        do throws(FileError) {
+            use(try UserTable(parsing: try usersFile(of: LabelName.adm).text))
+        } catch .notFound {
+            throw .badUsersFile(line: 1, .empty)
+        }
+    }
+
+    /// The users that the tree of a label has, if it is used as `adm`.
+    ///
+    /// - Throws: as `reloadUsers()`, and `.notFound` where it has no users file.
+    public func users(of label: String) throws(FileError) -> UserTable {
+        try UserTable(parsing: try usersFile(of: Array(label.utf8)).text)
     }
 
     /// The text of the users file, broken or not, and which version of the file has it.
     ///
     /// - Throws: `.notFound`, `.fileTooBig`, errors of reading.
     public func usersFile() throws(FileError) -> (text: [UInt8], version: UInt32) {
+        try usersFile(of: LabelName.adm)
+    }
+
+    private func usersFile(
+        of label: [UInt8]
+    ) throws(FileError) -> (text: [UInt8], version: UInt32) {
         let caller = Self.usersCaller
-        let handle = try walkToUsers(as: caller)
+        let handle = try walkToUsers(of: label, as: caller)
         defer { close(handle) }
         // Before the text is read, so that a change in between is noticed by who replaces it.
         let version = handle.qid.version
@@ -29,8 +47,10 @@ extension FileSystem {
     }
 
     /// Does not count as a use of `adm`, which would get snapshots of its own.
-    private func walkToUsers(as caller: Caller) throws(FileError) -> FileHandle {
-        let root = try attach(label: LabelName.adm, as: caller)
+    private func walkToUsers(
+        of label: [UInt8] = LabelName.adm, as caller: Caller
+    ) throws(FileError) -> FileHandle {
+        let root = try attach(label: label, as: caller)
         defer { close(root) }
         return try Array("users".utf8).withBytes { (name) throws(FileError) -> FileHandle in
             try walk(from: root, name, as: caller)
