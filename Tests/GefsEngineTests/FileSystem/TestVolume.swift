@@ -4,13 +4,17 @@ import Testing
 @testable import GefsEngine
 
 /// A small volume in memory, and short words for what tests do with it.
-final class TestVolume {
+///
+/// The file system may be used by several threads; `label` and `caller` are for one at a time.
+final class TestVolume: @unchecked Sendable {
     static let deviceBytes: UInt64 = (128 << 20) + UInt64(Geometry.blockBytes)
     static let user = UserID(rawValue: 1)
 
     let device: FaultDevice
     private(set) var fileSystem: FileSystem
     var caller = Caller(user: TestVolume.user, isPermissive: true)
+    /// Whose volume this is a view of.
+    private let owner: TestVolume?
 
     /// A freshly made volume.
     convenience init(options: VolumeOptions = TestVolume.options) throws {
@@ -20,14 +24,28 @@ final class TestVolume {
     }
 
     /// A volume on a given image.
-    init(image: MemoryImage, options: VolumeOptions = TestVolume.options) throws {
-        device = try FaultDevice(image: image)
+    convenience init(image: MemoryImage, options: VolumeOptions = TestVolume.options) throws {
+        try self.init(on: MemoryDevice(image), options: options)
+    }
+
+    /// A volume on a device that holds one.
+    init(on below: any BlockDevice, options: VolumeOptions = TestVolume.options) throws {
+        device = try FaultDevice(below)
+        owner = nil
         fileSystem = try FileSystem.open(device, options: options)
+    }
+
+    /// Another view of an open volume, for another thread: it has a label of its own.
+    init(sharing other: TestVolume, label: String) {
+        device = other.device
+        fileSystem = other.fileSystem
+        owner = other
+        self.label = label
     }
 
     deinit {
         // Ends the threads of volumes that a test leaves open; of no other use.
-        fileSystem.volume.stop()
+        if owner == nil { fileSystem.volume.stop() }
     }
 
     /// No commits but those asked for.
