@@ -243,6 +243,21 @@ import Testing
 
     // MARK: Data
 
+    @Test func `12.35 what fits one message is told, and a new version ends the session`() throws {
+        let test = try TestServer()
+        try make(try test.root(), "file", 0o644, [1, 2, 3])
+        let wire = try test.wire(messageBytesMax: 8192)
+        #expect(try !wire.exchange(Wire.walk(0, 1, ["file"])).isError)
+        let reply = try wire.exchange(Wire.open(1, 2))
+        let unit = reply.body.suffix(4)
+        #expect(Array(unit) == Wire.le(UInt32(8192 - 24)))
+        let bytes = [UInt8](repeating: 7, count: 8192 - 24)
+        #expect(try !wire.exchange(Wire.write(1, 0, bytes)).isError)
+        #expect(try wire.exchange(Wire.read(1, 0, 8192 - 24)).data?.count == 8192 - 24)
+        try wire.begin(messageBytesMax: 8192)
+        #expect(try wire.exchange(Wire.stat(1)).errorText == "unknown fid")
+    }
+
     @Test func `12.40 what was acknowledged outlives the last fid of its label`() throws {
         let test = try TestServer()
         let client = try test.client()

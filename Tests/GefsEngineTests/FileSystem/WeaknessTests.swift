@@ -7,7 +7,7 @@ import Testing
 /// in it. The protocol's part is tested with the server.
 @Suite
 struct WeaknessTests {
-    private let block = Geometry.blockBytes
+    let block = Geometry.blockBytes
 
     private func stranger(_ volume: TestVolume) -> Caller {
         Caller(user: UserID(rawValue: 77))
