@@ -45,8 +45,13 @@ extension FileSystem {
     /// Whether neither of two trees is a later state of the other.
     func haveDiverged(_ a: PinnedTree, _ b: PinnedTree) -> Bool {
         volume.history.read { graph in
-            !graph.ancestry(of: a.generation).contains(b.generation)
-                && !graph.ancestry(of: b.generation).contains(a.generation)
+            // A branch that has gone on meanwhile may have left the record that it was pinned with.
+            let generations = [a, b].map { tree in
+                graph.records[tree.generation]?.generation
+                    ?? graph.labels[tree.label]?.generation ?? tree.generation
+            }
+            return !graph.ancestry(of: generations[0]).contains(generations[1])
+                && !graph.ancestry(of: generations[1]).contains(generations[0])
         }
     }
 }

@@ -25,7 +25,8 @@ extension FileSystem {
         var search = VersionSearch(
             path, states: states.map { ($0.generation, $0.root) }, source: source)
         var stretches = try search.run()
-        if stretches.last?.entry == nil { stretches.removeLast() }
+        // Before the first version there was nothing to tell of.
+        if let last = stretches.last, last.entry == nil { stretches.removeLast() }
         guard !stretches.isEmpty else { throw .notFound }
         return FileHistory(
             versions: stretches.compactMap { Self.version($0, states) },

@@ -48,6 +48,12 @@ extension Volume {
             graph.remove(old.generation)
             graph.sizes[old.generation] = nil
             graph.put(next)
+            // At once, so that nobody who looks meanwhile finds a label without its record.
+            for name in graph.names(of: old.generation) {
+                guard var label = graph.labels[name] else { continue }
+                label.generation = next.generation
+                graph.setLabel(name, label)
+            }
         }
         work.touch(old.generation, next.generation)
         if !old.predecessor.isNone { work.touch(old.predecessor) }
