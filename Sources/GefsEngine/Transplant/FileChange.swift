@@ -39,6 +39,12 @@ extension FileChange {
             && old.entry.modificationTime == new.entry.modificationTime
     }
 
+    /// Directories in which an entry comes, goes or is renamed.
+    var touchedDirectories: [UInt64] {
+        if let old, let new, old.isAtSamePlace(as: new) { return [] }
+        return [old?.parent, new?.parent].compactMap { $0 }
+    }
+
     /// Blocks of the new contents.
     private var end: UInt64 {
         Geometry.blockCount(coveringBytes: new?.length ?? 0)
@@ -70,7 +76,10 @@ extension FileChange {
                 guard case .data(_, let offset)? = try? DecodedKey(item.key) else { return true }
                 let index = offset / UInt64(Geometry.blockBytes)
                 if let pointer = item.old.flatMap(BlockPointer.init(value:)) {
-                    try body(.copied(index: index, from: pointer))
+                    let present = item.new.flatMap(BlockPointer.init(value:))
+                    let isThere = try target.volume.isSameEnd(
+                        pointer, present, index: index, length: new.length)
+                    if !isThere { try body(.copied(index: index, from: pointer)) }
                 } else {
                     try body(.cleared(index: index))
                 }
@@ -107,5 +116,21 @@ extension BlockPointer {
         guard value.count >= Self.byteCount, let base = value.baseAddress else { return nil }
         self.init(decoding: base)
         if isNone { return nil }
+    }
+}
+
+extension Volume {
+    /// Whether two blocks are the last one of a file of that length, and differ beyond its end only.
+    ///
+    /// Disks of the original hold old bytes there (FORMAT 7.2).
+    func isSameEnd(
+        _ left: BlockPointer, _ right: BlockPointer?, index: UInt64, length: UInt64
+    ) throws(FileError) -> Bool {
+        let rest = Int(length % UInt64(Geometry.blockBytes))
+        guard let right, rest > 0, index == length / UInt64(Geometry.blockBytes) else {
+            return false
+        }
+        let blocks = try readData([left, right], mayBlock: true)
+        return blocks[0].bytes[..<rest].elementsEqual(blocks[1].bytes[..<rest])
     }
 }

@@ -59,7 +59,18 @@ struct MergeStates {
         if let difference, !difference.changedData.contains(left.qid) { return false }
         let comparison = TreeComparison(
             old: leftFiles.root, new: rightFiles.root, source: leftFiles.volume.reader)
-        return try comparison.hasDifferentBlocks(
-            of: left.qid, oldLength: left.entry.length, newLength: right.entry.length)
+        var differs = false
+        try comparison.forEachBlock(
+            of: left.qid, oldLength: left.entry.length, newLength: right.entry.length
+        ) { (block) throws(FileError) -> Bool in
+            if let old = block.old,
+                try base.volume.isSameEnd(old, block.new, index: block.index, length: left.length)
+            {
+                return true
+            }
+            differs = true
+            return false
+        }
+        return differs
     }
 }

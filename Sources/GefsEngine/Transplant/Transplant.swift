@@ -51,8 +51,12 @@ final class Transplant {
     func measure() throws(FileError) -> TransplantReport {
         var report = TransplantReport()
         for index in parts.indices { try measure(&parts[index]) }
-        parts.removeAll { $0.change.isWithoutEffect }
-        for part in parts {
+        // A directory whose entries change would be stamped: it is to keep its time.
+        let touched = Set(parts.flatMap { $0.change.touchedDirectories })
+        parts.removeAll { part in
+            part.change.isWithoutEffect && !touched.contains(part.change.new?.qid ?? .max)
+        }
+        for part in parts where !part.change.isWithoutEffect {
             report.items.append(
                 TransplantReport.Item(
                     effect: part.change.effect,

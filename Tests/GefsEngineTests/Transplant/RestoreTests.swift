@@ -1,4 +1,5 @@
 import GefsFormat
+import Synchronization
 import Testing
 
 @testable import GefsEngine
@@ -271,6 +272,92 @@ struct RestoreTests {
         volume.fileSystem.close(directory)
         try volume.makeFile("d/b", [1])
         #expect(try volume.list("d") == ["a", "b"])
+        try volume.expectClean()
+    }
+}
+
+/// A transplant while others read and write.
+@Suite
+struct TransplantRaceTests {
+    @Test
+    func `writers go on, and readers see all of a restore or nothing`() throws {
+        let volume = try TestVolume()
+        try volume.makeDirectory("d")
+        try volume.snapshot("none")
+        for index in 0..<60 { try volume.makeFile("d/f\(index)", TestVolume.bytes(2000)) }
+        try volume.snapshot("s")
+        try volume.makeFile("w", [0])
+        let stop = Atomic(false)
+        let counts = Mutex<Set<Int>>([])
+        let failures = Mutex<[String]>([])
+        let threads = [
+            WorkerThread {
+                while !stop.load(ordering: .relaxed) {
+                    do {
+                        let count = try volume.list("d", bytesPerCall: 100_000).count
+                        counts.withLock { _ = $0.insert(count) }
+                    } catch {
+                        failures.withLock { $0.append("\(error)") }
+                    }
+                }
+            },
+            WorkerThread {
+                var round: UInt64 = 0
+                while !stop.load(ordering: .relaxed) {
+                    do {
+                        round += 1
+                        try volume.write("w", [UInt8(truncatingIfNeeded: round)], at: round % 9999)
+                        try volume.makeFile("n\(round)")
+                        if round % 7 == 0 { try volume.sync() }
+                    } catch {
+                        failures.withLock { $0.append("\(error)") }
+                    }
+                }
+            },
+        ]
+        for _ in 0..<8 {
+            try volume.restore("d", from: "none", deletesNew: true)
+            #expect(try volume.list("d").isEmpty)
+            try volume.restore("d")
+            #expect(try volume.list("d").count == 60)
+        }
+        stop.store(true, ordering: .relaxed)
+        for thread in threads { thread?.join() }
+        #expect(failures.withLock { $0 } == [])
+        #expect(counts.withLock { $0 }.isSubset(of: [0, 60]))
+        try volume.expectClean()
+    }
+
+    @Test
+    func `a restore whose branch goes back meanwhile begins anew`() throws {
+        let volume = try TestVolume()
+        try volume.makeFile("a", [1])
+        try volume.snapshot("s")
+        try volume.write("a", [2], at: 0)
+        let branch = try volume.fileSystem.volume.use(TestVolume.main, mayBlock: true)
+        let count = branch.switchCount
+        try volume.label(
+            .rollback(branch: TestVolume.main, to: Array("s".utf8), keeping: nil))
+        #expect(branch.switchCount == count + 1)
+        branch.lock.locked { branch.removeUser() }
+        #expect(try volume.restore("a").items.isEmpty)
+        try volume.expectClean()
+    }
+
+    @Test
+    func `a file of another line that has the same entry but other contents comes back`() throws {
+        let volume = try TestVolume()
+        try volume.makeDirectory("d")
+        try volume.makeFile("d/a", Array("first".utf8))
+        try volume.fork("fork")
+        for (label, text) in [("main", "other"), ("fork", "forks")] {
+            let editor = BranchEditor(volume, label)
+            try editor.write("d/a", Array(text.utf8))
+            try editor.change("d/a") { $0.modificationTime = 5 }
+        }
+        let report = try volume.restore("d", from: "fork")
+        #expect(report.copiedFiles == 1)
+        #expect(try volume.read("d/a") == Array("forks".utf8))
         try volume.expectClean()
     }
 }
