@@ -43,37 +43,40 @@ struct HistoryConcurrencyTests {
     }
 
     /// Snapshots, and what is in them.
-    private final class Shelf: Sendable {
-        private let models = Mutex<[String: FileModel]>([:])
+    private final class Shelf: @unchecked Sendable {
+        private let lock = Lock()
+        /// lock.
+        private var models: [String: FileModel] = [:]
 
-        func put(_ name: String, _ model: FileModel) { models.withLock { $0[name] = model } }
+        func put(_ name: String, _ model: FileModel) { lock.locked { models[name] = model } }
 
-        func take(_ name: String) { models.withLock { $0[name] = nil } }
+        func take(_ name: String) { lock.locked { models[name] = nil } }
 
         func pick(_ generator: inout SeededGenerator) -> (name: String, model: FileModel)? {
-            let all = models.withLock { $0 }
-            return all.keys.sorted().randomElement(using: &generator).map {
-                ($0, all[$0] ?? FileModel())
-            }
+            let all = self.all
+            return all.keys.sorted().randomElement(using: &generator)
+                .map { ($0, all[$0] ?? FileModel()) }
         }
 
-        var all: [String: FileModel] { models.withLock { $0 } }
+        var all: [String: FileModel] { lock.locked { models } }
     }
 
-    private final class Failures: Sendable {
-        private let texts = Mutex<[String]>([])
+    private final class Failures: @unchecked Sendable {
+        private let lock = Lock()
+        /// lock.
+        private var texts: [String] = []
 
         func note(_ name: String, _ body: () throws -> Void) {
             do {
                 try body()
             } catch {
-                texts.withLock { $0.append("\(name): \(error)") }
+                add("\(name): \(error)")
             }
         }
 
-        func add(_ text: String) { texts.withLock { $0.append(text) } }
+        func add(_ text: String) { lock.locked { texts.append(text) } }
 
-        var all: [String] { texts.withLock { $0 } }
+        var all: [String] { lock.locked { texts } }
     }
 
     /// Runs functions on threads of their own, to their ends.
