@@ -113,7 +113,7 @@ final class Transplant {
         for index in order where parts[index].change.contents != nil {
             try takeFreeQid(index)
             let blocks = parts[index].copied + parts[index].cleared
-            if blocks <= room {
+            if blocks <= room, try !hasMuchBeyondEnd(parts[index].change) {
                 room -= blocks
                 parts[index].way = .inMemory
             } else {
@@ -124,6 +124,18 @@ final class Transplant {
                 parts[index].way = .staged
             }
         }
+    }
+
+    /// Whether so much lies beyond the end of a file that is to grow that it cannot be cleared with
+    /// the change. Upstream can leave such data behind (FORMAT 7.2).
+    private func hasMuchBeyondEnd(_ change: FileChange) throws(FileError) -> Bool {
+        guard change.replacesContents, let old = change.old, let new = change.new,
+            new.length > old.length
+        else { return false }
+        return try branch.volume.dataKeys(
+            old.qid, from: change.cutFrom, limit: Branch.inlineClearMax, in: target.root,
+            mayBlock: true
+        ).hasMore
     }
 
     /// Sees to it that nothing is left of a file that is to come back.

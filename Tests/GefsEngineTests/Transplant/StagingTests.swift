@@ -93,6 +93,40 @@ struct StagingTests {
         }
     }
 
+    @Test(arguments: [10, 1000])
+    func `old data beyond the end of a file that grows does not come back`(stale: Int) throws {
+        let volume = try TestVolume()
+        let bytes = TestVolume.bytes(200_000)
+        try volume.makeFile("a", bytes)
+        try volume.change("a") { $0.length = 100_000 }
+        try volume.change("a") { $0.length = 200_000 }
+        try volume.snapshot("s")
+        try volume.change("a") { $0.length = 10 }
+        volume.fileSystem.drainReclaims()
+        let qid = try volume.status("a").qid.path
+        let branch = try volume.fileSystem.volume.use(TestVolume.main, mayBlock: true)
+        try branch.lock.locked { () throws(FileError) -> Void in
+            let blocks = (1...UInt64(stale)).map { index -> LoadedBlock in
+                let buffer = volume.fileSystem.volume.newBuffer()
+                for byte in buffer.mutableBytes.indices { buffer.mutableBytes[byte] = 0xEE }
+                return LoadedBlock(index: index, buffer: buffer)
+            }
+            try branch.take(
+                branch.promise(forData: blocks, of: qid), as: volume.caller, drawsOnReserve: false)
+            for block in blocks { branch.dirty.insert(block.buffer, qid, block.index) }
+            branch.removeUser()
+        }
+        try volume.sync()
+        try volume.restore("a")
+        let wanted = Array(bytes[..<100_000]) + [UInt8](repeating: 0, count: 100_000)
+        let same = try volume.read("a") == wanted
+        #expect(same)
+        try volume.change("a") { $0.length = 400_000 }
+        let isZero = try volume.read("a")[200_000...].allSatisfy { $0 == 0 }
+        #expect(isZero)
+        try volume.expectClean()
+    }
+
     @Test
     func `what does not fit is refused, and leaves nothing behind`() throws {
         let volume = try TestVolume(options: Self.options)
