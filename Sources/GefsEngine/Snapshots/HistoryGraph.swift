@@ -83,6 +83,18 @@ struct HistoryGraph: Sendable {
         lineStarts[generation] != nil || !forks(of: generation).isEmpty
     }
 
+    /// All records that nothing needs, in the order in which they have to go.
+    ///
+    /// The tips of lines come first. One that was being taken apart when the volume was closed has
+    /// let go of blocks that its predecessor holds, without a note of it on a deadlist.
+    var droppable: [Generation] {
+        let all = records.values.filter { isDroppable($0.generation) }
+            .map { (generation: $0.generation, isTip: successor(of: $0) == nil) }
+            .sorted { $0.generation < $1.generation }
+        return all.filter(\.isTip).map(\.generation)
+            + all.filter { !$0.isTip }.map(\.generation)
+    }
+
     /// Blocks of a record's tree that were born in this generation or before are not its own: its
     /// predecessor, or what its line was forked from, holds them, too.
     func heldBefore(_ record: SnapshotRecord) -> Generation {

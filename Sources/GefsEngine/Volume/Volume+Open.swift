@@ -103,7 +103,7 @@ extension Volume {
             $0.generation != .zero && $0.predecessor.isNone
         }
         // What nothing needs any more: upstream leaves such records, and so does a crash of ours.
-        dropQueue = graph.records.keys.filter { graph.isDroppable($0) }.sorted()
+        dropQueue = graph.droppable
         mended.droppedSnapshots = dropQueue.count
         history.change { $0 = graph }
         dialect = hasForeignLink ? .n : .r
