@@ -16,9 +16,11 @@ struct HistoryBoundsTests {
         var dialect: Dialect
         var pruneBlocksMax: Int
         var backlogBlocksMax: Int
+        /// Files that are there from the beginning, so that trees have pivots with full buffers.
+        var files = 0
 
         var testDescription: String {
-            "\(dialect), \(pruneBlocksMax) blocks, \(backlogBlocksMax) lists"
+            "\(dialect), \(pruneBlocksMax) blocks, \(backlogBlocksMax) lists, \(files) files"
         }
 
         var options: VolumeOptions {
@@ -41,6 +43,7 @@ struct HistoryBoundsTests {
         Setting(dialect: .n, pruneBlocksMax: 1, backlogBlocksMax: 1),
         Setting(dialect: .r, pruneBlocksMax: 7, backlogBlocksMax: 2),
         Setting(dialect: .n, pruneBlocksMax: 100_000, backlogBlocksMax: 48),
+        Setting(dialect: .r, pruneBlocksMax: 1, backlogBlocksMax: 1, files: 700),
     ]
 
     /// How many histories of each setting: `GEFS_HISTORIES`.
@@ -54,6 +57,7 @@ struct HistoryBoundsTests {
         let place = "\(setting.testDescription), GEFS_SEED=\(seed)"
         let volume = try setting.makeVolume()
         var workload = HistoryWorkload(seed: seed)
+        try workload.makeFiles(setting.files, on: volume)
         // A background commit may fall between any two changes.
         workload.changesPerStep = 1...1
         var generator = SeededGenerator(seed: seed)

@@ -43,6 +43,17 @@ struct HistoryWorkload {
         return "\(kind)\(nextLabel)"
     }
 
+    /// So many small files in `main`.
+    mutating func makeFiles(_ count: Int, on volume: TestVolume) throws {
+        volume.label = "main"
+        for index in 0..<count {
+            let path = "file-with-a-name-of-some-length-\(index)"
+            let content = [UInt8](repeating: UInt8(truncatingIfNeeded: index), count: 100)
+            try volume.makeFile(path, content)
+            branches["main"]?.items[path] = .file(content)
+        }
+    }
+
     /// One operation on both.
     mutating func step(_ volume: TestVolume) throws {
         switch Int.random(in: 0..<24, using: &generator) {
