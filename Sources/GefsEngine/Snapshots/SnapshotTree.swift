@@ -150,8 +150,22 @@ final class SnapshotTree: @unchecked Sendable {
 
     func remove(_ key: Key) throws(FileError) {
         guard try value(key) != nil else { return }
+        removePresent(key)
+    }
+
+    /// Removes a key that has a value.
+    func removePresent(_ key: Key) {
         deadlistCounts.forget(key)
         lock.locked { key.withBytes { memtable.remove($0, presentBelow: true) } }
+    }
+
+    /// Sets the value of a key that has none.
+    func putNew(_ key: Key, _ value: [UInt8]) {
+        lock.locked {
+            key.withBytes { keyBytes in
+                value.withUnsafeBytes { memtable.put(keyBytes, $0, presentBelow: false) }
+            }
+        }
     }
 
     /// The changes since the last flush, in key order.

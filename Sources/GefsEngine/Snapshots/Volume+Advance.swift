@@ -46,7 +46,8 @@ extension Volume {
         _ work: CommitWork
     ) throws(FileError) {
         replaceInLine(old, by: next, work)
-        try inherit(from: old.generation, by: next.generation, before: before, work)
+        try inherit(
+            from: old.generation, by: next.generation, before: before, isNew: true, work)
         var kept: [Generation: [BlockAddress]] = [:]
         for (birth, addresses) in branch.kills {
             if Self.isHeld(birth: birth, before: before) {

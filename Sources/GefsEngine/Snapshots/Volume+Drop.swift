@@ -94,20 +94,30 @@ extension Volume {
 
     /// The deadlists of a dropped record go to its successor; of those, what only the dropped
     /// one still held is freed. Steps 2 and 3.
+    ///
+    /// - Parameter isNew: the successor is of this commit and has no lists yet, so that nothing
+    ///   has to be looked up: a branch may have as many lists as there are snapshots before it.
     func inherit(
-        from old: Generation, by next: Generation, before: Generation, _ work: CommitWork
+        from old: Generation, by next: Generation, before: Generation, isNew: Bool = false,
+        _ work: CommitWork
     ) throws(FileError) {
         for list in try deadlists(of: old) {
-            try snapshots.remove(Key.deadlist(old, birth: list.birth))
+            snapshots.removePresent(Key.deadlist(old, birth: list.birth))
             if list.birth >= old {
                 // Upstream can leave lists of blocks that their own snapshot holds (FORMAT 8.4).
                 discard(list.record, work)
             } else if Self.isHeld(birth: list.birth, before: before) {
-                try extendDeadlist(next, list.birth, by: list.record, work)
+                if isNew, !list.record.isEmpty {
+                    snapshots.putNew(
+                        Key.deadlist(next, birth: list.birth), list.record.encoded())
+                } else {
+                    try extendDeadlist(next, list.birth, by: list.record, work)
+                }
             } else {
                 try free(list.record, work)
             }
         }
+        if isNew { return }
         for list in try deadlists(of: next)
         where list.birth < next && !Self.isHeld(birth: list.birth, before: before) {
             try snapshots.remove(Key.deadlist(next, birth: list.birth))

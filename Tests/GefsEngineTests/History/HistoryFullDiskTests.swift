@@ -54,7 +54,7 @@ struct HistoryFullDiskTests {
         try volume.sync()
     }
 
-    private func expectWhole(_ volume: TestVolume, allocatedMax: Int) throws {
+    private func expectWhole(_ volume: TestVolume, heldBlocks: Int) throws {
         #expect(volume.fileSystem.failure == nil)
         try volume.fileSystem.drainHistory()
         // A commit leaves a list of what it frees: that of these is short.
@@ -69,7 +69,9 @@ struct HistoryFullDiskTests {
         #expect(report.errorCount == 0)
         #expect(report.warningCount == 0, "\(report.counts)")
         #expect(report.totals.leakedBlocks == 0)
-        #expect(report.totals.allocatedBlocks < allocatedMax)
+        // Leaves whose removals still wait in buffers above them, and logs, take some.
+        let slack = 500
+        #expect(report.totals.allocatedBlocks < heldBlocks + slack)
     }
 
     @Test
@@ -96,7 +98,7 @@ struct HistoryFullDiskTests {
         try volume.change(.delete(Array("spare".utf8)))
         let isRight = try volume.read("aged") == [UInt8](repeating: 2, count: count * Self.block)
         #expect(isRight)
-        try expectWhole(volume, allocatedMax: count + 250)
+        try expectWhole(volume, heldBlocks: count)
     }
 
     @Test
@@ -115,7 +117,7 @@ struct HistoryFullDiskTests {
         try volume.remove("filler")
         volume.fileSystem.drainReclaims()
         try volume.sync()
-        try expectWhole(volume, allocatedMax: 250)
+        try expectWhole(volume, heldBlocks: 0)
     }
 
     @Test
@@ -151,7 +153,7 @@ struct HistoryFullDiskTests {
         try volume.remove("filler")
         volume.fileSystem.drainReclaims()
         try volume.sync()
-        try expectWhole(volume, allocatedMax: count + 250)
+        try expectWhole(volume, heldBlocks: count)
     }
 
     @Test(arguments: [1, 100, 100_000])
@@ -181,7 +183,7 @@ struct HistoryFullDiskTests {
         try volume.remove("filler")
         volume.fileSystem.drainReclaims()
         try volume.sync()
-        try expectWhole(volume, allocatedMax: 250)
+        try expectWhole(volume, heldBlocks: 0)
     }
 
     @Test
@@ -222,7 +224,7 @@ struct HistoryFullDiskTests {
         for name in (made + [Self.work]).shuffled(using: &generator) {
             try volume.change(.delete(name))
         }
-        try expectWhole(volume, allocatedMax: 250)
+        try expectWhole(volume, heldBlocks: 0)
     }
 
     @Test(arguments: RandomWorkload.seeds([1, 2, 3]))
