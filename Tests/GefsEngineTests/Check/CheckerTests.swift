@@ -101,7 +101,7 @@ import Testing
     @Test(arguments: ["leaf1", "root", "oldRoot", "snapshotRoot", "data a1", "deadlist (5, 3)"])
     func `a block that cannot be read is reported, and the rest is checked`(name: String) throws {
         let volume = ForgedVolume()
-        let device = try FaultDevice(image: volume.image)
+        let device = try RecordingDevice(image: volume.image)
         let start = volume.address(name).rawValue
         device.failTransfers(in: start..<start + 1)
         let report = Checker.check(device)
@@ -113,7 +113,7 @@ import Testing
     @Test(arguments: ["primary", "backup", "header0", "footer1", "log0"])
     func `a superblock, header or log that cannot be read is reported`(name: String) throws {
         let volume = ForgedVolume()
-        let device = try FaultDevice(image: volume.image)
+        let device = try RecordingDevice(image: volume.image)
         let start = volume.address(name).rawValue
         device.failTransfers(in: start..<start + 1)
         let report = Checker.check(device)

@@ -136,15 +136,15 @@ private func temporaryPath() -> String {
     }
 }
 
-@Suite struct FaultDeviceTests {
-    private func write(_ device: FaultDevice, _ value: UInt8, at offset: UInt64) throws {
+@Suite struct RecordingDeviceTests {
+    private func write(_ device: RecordingDevice, _ value: UInt8, at offset: UInt64) throws {
         try [UInt8](repeating: value, count: 1024).withUnsafeBytes {
             try device.write(at: offset, from: $0)
         }
     }
 
     @Test func `it knows what a crash may leave`() throws {
-        let device = try FaultDevice(image: MemoryImage(byteCount: 4096))
+        let device = try RecordingDevice(image: MemoryImage(byteCount: 4096))
         try write(device, 1, at: 0)
         try device.flush()
         try write(device, 2, at: 0)
@@ -170,7 +170,7 @@ private func temporaryPath() -> String {
     }
 
     @Test func `it fails when told to`() throws {
-        let device = try FaultDevice(image: MemoryImage(byteCount: 4096))
+        let device = try RecordingDevice(image: MemoryImage(byteCount: 4096))
         device.failWrites(after: 1, errno: ENOSPC)
         try write(device, 1, at: 0)
         #expect(throws: DeviceError.writeFailed(offset: 0, byteCount: 1024, errno: ENOSPC)) {

@@ -10,7 +10,7 @@ final class TestVolume: @unchecked Sendable {
     static let deviceBytes: UInt64 = (128 << 20) + UInt64(Geometry.blockBytes)
     static let user = UserID(rawValue: 1)
 
-    let device: FaultDevice
+    let device: RecordingDevice
     private(set) var fileSystem: FileSystem
     var caller = Caller(user: TestVolume.user, isPermissive: true)
     /// Whose volume this is a view of.
@@ -30,7 +30,7 @@ final class TestVolume: @unchecked Sendable {
 
     /// A volume on a device that holds one.
     init(on below: any BlockDevice, options: VolumeOptions = TestVolume.options) throws {
-        device = try FaultDevice(below)
+        device = try RecordingDevice(below)
         owner = nil
         fileSystem = try FileSystem.open(device, options: options)
     }

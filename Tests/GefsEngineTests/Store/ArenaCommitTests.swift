@@ -72,7 +72,7 @@ import Testing
         for round in 0..<300 {
             work.change(Int.random(in: 0...25, using: &work.chance))
             try work.commit()
-            let image = (volume.device as FaultDevice).image(after: volume.device.events.count)
+            let image = (volume.device as RecordingDevice).image(after: volume.device.events.count)
             let number = volume.superblock.commitGeneration
             _ = try work.check(image, atLeast: number, "seed \(seed) round \(round)")
             if round % 10 == 0 { try volume.device.startRecording() }

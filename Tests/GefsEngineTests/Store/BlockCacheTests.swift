@@ -117,7 +117,7 @@ import Testing
 
 @Suite struct BlockReaderTests {
     private let image: MemoryImage
-    private let device: FaultDevice
+    private let device: RecordingDevice
     private let reader: BlockReader
     private let pointers: [BlockPointer]
 
@@ -137,7 +137,7 @@ import Testing
         }
         self.image = image
         self.pointers = pointers
-        device = try FaultDevice(image: image)
+        device = try RecordingDevice(image: image)
         reader = BlockReader(
             device: device, cache: BlockCache(byteLimit: 4 << 20), pool: BlockBufferPool())
     }

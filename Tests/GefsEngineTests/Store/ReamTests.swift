@@ -41,7 +41,7 @@ import Testing
     }
 
     @Test func `a crash while a volume is made leaves no volume or a whole one`() throws {
-        let device = try FaultDevice(image: MemoryImage(byteCount: Ream.deviceBytesMin))
+        let device = try RecordingDevice(image: MemoryImage(byteCount: Ream.deviceBytesMin))
         try Ream.run(device: device, user: "first")
         try device.startRecording()
         try Ream.run(device: device, user: "second", dialect: .n)
@@ -98,7 +98,7 @@ import Testing
         let memory = MemoryDevice(byteCount: before)
         try Ream.run(device: memory, user: "glenda")
         memory.extend(to: after)
-        let device = try FaultDevice(memory)
+        let device = try RecordingDevice(memory)
         try Grow.run(device: device)
         var lengths: Set<Int> = []
         for count in 0...device.events.count {

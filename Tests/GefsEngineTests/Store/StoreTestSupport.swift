@@ -88,7 +88,7 @@ func freeBlocks(_ arenas: ArenaSet) -> [Set<Int>] {
 /// A store without trees: arenas and superblocks on a recorded device, and the commit protocol as
 /// FORMAT 9.2 has it.
 final class BareVolume {
-    let device: FaultDevice
+    let device: RecordingDevice
     let pool = BlockBufferPool()
     private(set) var superblock: Superblock
     let arenas: ArenaSet
@@ -131,7 +131,7 @@ final class BareVolume {
 
     /// Opens for writing, with the repairs of FORMAT 9.4.
     init(_ image: MemoryImage) throws {
-        device = try FaultDevice(image: image)
+        device = try RecordingDevice(image: image)
         let loaded = try ArenaSet.load(from: device, pool: pool)
         let pair = loaded.pair
         superblock = loaded.superblock

@@ -1,16 +1,10 @@
 import Synchronization
 
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
-
 /// A device that fails on demand and remembers what was written, for crash tests.
 ///
 /// It passes everything on to the device below. From `init` or `startRecording()` on it keeps
 /// each write and flush in order, and can say what a crash at any point may have left.
-public final class FaultDevice: BlockDevice {
+public final class RecordingDevice: BlockDevice {
     /// One recorded operation.
     public enum Event: Sendable, Equatable {
         case write(offset: UInt64, bytes: [UInt8])
@@ -20,18 +14,14 @@ public final class FaultDevice: BlockDevice {
     /// Bytes that a disk writes wholly or not at all.
     public static let sectorBytes = 512
 
-    private struct State {
+    struct State {
         var base: MemoryImage
         var events: [Event] = []
-        var badRanges: [Range<UInt64>] = []
-        var operationsUntilPowerCut: Int?
-        var writesUntilFailure: Int?
-        var flushesUntilFailure: Int?
-        var failure = EIO
+        var faults = InjectedFaults()
     }
 
     private let below: any BlockDevice
-    private let state: Mutex<State>
+    let state: Mutex<State>
 
     public var byteCount: UInt64 { below.byteCount }
     public var isReadOnly: Bool { below.isReadOnly }
@@ -54,44 +44,6 @@ public final class FaultDevice: BlockDevice {
         state.withLock {
             $0.base = image
             $0.events = []
-        }
-    }
-
-    // MARK: Faults
-
-    /// Reads and writes that touch `range` fail until `repair()`.
-    public func failTransfers(in range: Range<UInt64>) {
-        state.withLock { $0.badRanges.append(range) }
-    }
-
-    /// The next `count` writes succeed, all later ones fail.
-    public func failWrites(after count: Int, errno: Int32 = EIO) {
-        state.withLock {
-            $0.writesUntilFailure = count
-            $0.failure = errno
-        }
-    }
-
-    /// The next `count` flushes succeed, all later ones fail.
-    public func failFlushes(after count: Int, errno: Int32 = EIO) {
-        state.withLock {
-            $0.flushesUntilFailure = count
-            $0.failure = errno
-        }
-    }
-
-    /// The next `count` writes and flushes succeed, then writes, flushes and reads all fail.
-    public func cutPower(after count: Int) {
-        state.withLock { $0.operationsUntilPowerCut = count }
-    }
-
-    /// Ends all faults.
-    public func repair() {
-        state.withLock {
-            $0.badRanges = []
-            $0.operationsUntilPowerCut = nil
-            $0.writesUntilFailure = nil
-            $0.flushesUntilFailure = nil
         }
     }
 
@@ -189,18 +141,13 @@ public final class FaultDevice: BlockDevice {
 
 // MARK: - BlockDevice
 
-extension FaultDevice {
+extension RecordingDevice {
     public func read(
         at offset: UInt64, into buffers: [UnsafeMutableRawBufferPointer]
     ) throws(DeviceError) {
         let byteCount = buffers.reduce(0) { $0 + $1.count }
-        let end = offset.addingReportingOverflow(UInt64(byteCount)).partialValue
-        let fails = state.withLock { state in
-            state.operationsUntilPowerCut == 0
-                || state.badRanges.contains { $0.lowerBound < end && offset < $0.upperBound }
-        }
-        guard !fails else {
-            throw .readFailed(offset: offset, byteCount: byteCount, errno: EIO)
+        if let errno = state.withLock({ $0.faults.ofRead(at: offset, byteCount: byteCount) }) {
+            throw .readFailed(offset: offset, byteCount: byteCount, errno: errno)
         }
         try below.read(at: offset, into: buffers)
     }
@@ -209,58 +156,20 @@ extension FaultDevice {
         at offset: UInt64, from buffers: [UnsafeRawBufferPointer]
     ) throws(DeviceError) {
         let bytes = buffers.flatMap { Array($0) }
-        let end = offset.addingReportingOverflow(UInt64(bytes.count)).partialValue
-        let failure = state.withLock { state -> Int32? in
-            if state.badRanges.contains(where: { $0.lowerBound < end && offset < $0.upperBound }) {
-                return EIO
-            }
-            return Self.countDown(&state.writesUntilFailure, state.failure)
-                ?? Self.countDown(&state.operationsUntilPowerCut, EIO)
-        }
-        if let failure {
-            throw .writeFailed(offset: offset, byteCount: bytes.count, errno: failure)
+        if let errno = state.withLock({ $0.faults.ofWrite(at: offset, byteCount: bytes.count) }) {
+            throw .writeFailed(offset: offset, byteCount: bytes.count, errno: errno)
         }
         try below.write(at: offset, from: buffers)
         state.withLock { $0.events.append(.write(offset: offset, bytes: bytes)) }
     }
 
     public func flush() throws(DeviceError) {
-        let failure = state.withLock { state -> Int32? in
-            Self.countDown(&state.flushesUntilFailure, state.failure)
-                ?? Self.countDown(&state.operationsUntilPowerCut, EIO)
-        }
-        if let failure { throw .flushFailed(errno: failure) }
+        if let errno = state.withLock({ $0.faults.ofFlush() }) { throw .flushFailed(errno: errno) }
         try below.flush()
         state.withLock { $0.events.append(.flush) }
     }
 
     public func close() {
         below.close()
-    }
-
-    /// Takes one from what is left; the error once nothing is.
-    private static func countDown(_ left: inout Int?, _ failure: Int32) -> Int32? {
-        guard let count = left else { return nil }
-        guard count > 0 else { return failure }
-        left = count - 1
-        return nil
-    }
-}
-
-/// A small reproducible source of chance (SplitMix64).
-public struct SeededGenerator: RandomNumberGenerator, Sendable {
-    private var state: UInt64
-
-    /// Equal seeds give equal sequences.
-    public init(seed: UInt64) {
-        state = seed
-    }
-
-    public mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }
