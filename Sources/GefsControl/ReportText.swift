@@ -94,11 +94,11 @@ public struct ReportText: Sendable {
 
     private func lines(_ report: RepairResultReport) -> [String] {
         let parts = [
-            (report.droppedSnapshots, "snapshots without a label dropped"),
-            (report.correctedCounts, "snapshots had wrong counts"),
-            (report.discardedLists, "senseless deadlists removed"),
-            (report.reclaimedBlocks, "leaked blocks reclaimed (\(size(report.reclaimedBytes)))"),
-        ].filter { $0.0 > 0 }.map { "repaired: \($0.0) \($0.1)" }
+            (report.droppedSnapshots, "snapshot", "without a label dropped"),
+            (report.correctedCounts, "wrong count", "of a snapshot corrected"),
+            (report.discardedLists, "senseless deadlist", "removed"),
+            (report.reclaimedBlocks, "leaked block", "reclaimed (\(size(report.reclaimedBytes)))"),
+        ].filter { $0.0 > 0 }.map { "repaired: \($0.0) \($0.1)\($0.0 == 1 ? "" : "s") \($0.2)" }
         return parts.isEmpty ? ["nothing to repair"] : parts
     }
 

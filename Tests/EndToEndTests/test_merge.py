@@ -1,5 +1,6 @@
 """Undo, merge and try: files that go from one branch to another."""
 import os
+import pty
 import signal
 import subprocess
 import time
@@ -120,6 +121,33 @@ class Try(harness.TemporaryFolder):
         harness.run("try", image, "--apply", *write, stdin=b"applied")
         self.assertEqual(harness.run_text("cat", image, "/f"), "applied")
         self.assertEqual(self.labels(image), before | {"kept"})
+
+    def test_a_terminal_is_asked(self):
+        image = self.ream()
+        for answers, shows, kept, there in (
+                (b"x\ns\nd\n", 2, False, False), (b"k\n", 1, True, False), (b"a\n", 2, False, True)):
+            before = self.labels(image)
+            main, side = pty.openpty()
+            process = subprocess.Popen(
+                [harness.BINARY, "try", image, "--ask", "--", harness.BINARY, "mkdir", ":/made"],
+                stdin=side, stdout=side, stderr=side)
+            os.close(side)
+            os.write(main, answers)
+            shown = b""
+            while True:
+                try:
+                    more = os.read(main, 4096)
+                except OSError:
+                    break
+                if not more:
+                    break
+                shown += more
+            self.assertEqual(process.wait(), 0, shown)
+            os.close(main)
+            self.assertIn(b"(a)pply to main", shown)
+            self.assertEqual(shown.count(b"A /made"), shows, shown)
+            self.assertEqual(len(self.labels(image) - before), 1 if kept else 0, shown)
+            self.assertEqual("made" in harness.run_text("ls", image), there)
 
     @both_ways
     def test_exit_status_and_failures(self, image):

@@ -86,6 +86,9 @@ class Verbs(harness.TemporaryFolder):
         for name in ("adm", "empty", "dump"):
             self.assertIn("reserved", refused("snap", "create", image, "main", name))
             self.assertIn("reserved", refused("snap", "delete", image, name, "--yes"))
+            # Before anybody is asked.
+            refused("snap", "delete", image, name)
+        self.assertIn("no such branch", refused("snap", "delete", image, "one", "nowhere"))
         for name in ("", ".", "..", "a/b", "%x", "-x", "a b", "x" * 300):
             refused("snap", "create", image, "main", "--", name, status=2)
         error = json.loads(refused("snap", "create", image, "main", "one", "--json"))

@@ -40,6 +40,8 @@ struct Trial {
         _ = try perform(["snap", "create", branch, start])
         do {
             _ = try perform(["snap", "fork", start, fork])
+            // Its schedule would leave labels behind that nobody asked for.
+            _ = try perform(["snap", "retain", fork, "none"])
         } catch {
             _ = try? perform(["snap", "delete", start])
             throw error
@@ -76,6 +78,7 @@ struct Trial {
         switch choice {
         case .keep:
             _ = try perform(["snap", "delete", start])
+            _ = try perform(["snap", "retain", fork, "default"])
             console.note("kept as branch \(fork); to go on:")
             for line in nextSteps { console.note("  \(line)") }
             return .done
@@ -95,6 +98,8 @@ struct Trial {
     }
 
     func discard() throws {
+        // Or the setting would outlive the fork.
+        _ = try perform(["snap", "retain", fork, "default"])
         _ = try perform(["snap", "delete", fork, start])
     }
 

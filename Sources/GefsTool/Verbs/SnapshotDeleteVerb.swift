@@ -48,14 +48,21 @@ struct SnapshotDeleteVerb: Verb {
                 ["snap", "delete", "--dry-run"] + names, on: image, console: console)
             return
         }
+        // What cannot be deleted is told before anybody is asked.
+        if !confirmation.yes {
+            for batch in batches(of: names) {
+                _ = try Administration.perform(
+                    ["snap", "delete", "--dry-run"] + batch, on: image, console: console
+                ) { _, _ in }
+            }
+        }
         let shown = names.prefix(20).map { ByteText.shown($0) }.joined(separator: ", ")
         let more = names.count > 20 ? " and \(names.count - 20) more" : ""
         guard try confirmation.confirm("delete \(shown)\(more)", verb: "snap", on: console) else {
             return
         }
-        for start in stride(from: 0, to: names.count, by: Self.namesMax) {
+        for batch in batches(of: names) {
             try Interruption.check()
-            let batch = names[start..<min(start + Self.namesMax, names.count)]
             _ = try Administration.show(
                 ["snap", "delete"] + batch, on: image, for: .writing, console: console)
         }
@@ -63,6 +70,12 @@ struct SnapshotDeleteVerb: Verb {
 
     /// Labels that one command deletes: the request has to fit a message.
     private static let namesMax = 4000
+
+    private func batches(of names: [String]) -> [ArraySlice<String>] {
+        stride(from: 0, to: names.count, by: Self.namesMax).map {
+            names[$0..<min($0 + Self.namesMax, names.count)]
+        }
+    }
 
     /// Labels that nobody can delete, and no pattern means.
     private static let reserved = ["adm", "empty"]
