@@ -48,8 +48,11 @@ struct SnapshotMergeVerb: Verb {
 
     func perform(on console: Console) throws {
         let (image, rest) = try image.split(operands)
-        guard rest.count == 3, rest[1] == "into", rest[0] != rest[2] else {
+        guard rest.count == 3, rest[1] == "into" else {
             throw ValidationError("Expected behind the image: FORK into BRANCH.")
+        }
+        guard rest[0] != rest[2] else {
+            throw ValidationError("A branch is not merged into itself.")
         }
         guard !ours || !theirs else {
             throw ValidationError("--ours and --theirs exclude each other.")
