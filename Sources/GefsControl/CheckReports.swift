@@ -105,6 +105,66 @@ public struct RepairResultReport: Report {
     }
 }
 
+/// One thing that a repair of an image puts right, or that is lost.
+public struct RepairNoteReport: Report {
+    public static var type: String { "repairNote" }
+
+    /// `mended`, `lost`, `moved` or `left`.
+    public var outcome: String
+    /// What it is about, as `file`.
+    public var subject: String
+    public var labels: [String]
+    public var path: String?
+    /// Bytes of the file: the first, and the first behind.
+    public var start: UInt64?
+    public var end: UInt64?
+    public var message: String
+
+    public init(_ note: RepairNote) {
+        outcome = note.outcome.rawValue
+        subject = note.subject
+        labels = note.labels
+        path = note.path
+        start = note.range?.lowerBound
+        end = note.range?.upperBound
+        message = "\(note)"
+    }
+}
+
+/// What a repair of an image comes to.
+public struct DeviceRepairReport: Report {
+    public static var type: String { "deviceRepair" }
+
+    /// `nothing` to do, `planned`, `repaired`, or `left` as it is.
+    public var result: String
+    /// Errors and warnings that were found at first.
+    public var errors: Int
+    public var warnings: Int
+    /// Blocks written, or to be written.
+    public var blocks: Int
+    /// Why nothing can be done.
+    public var obstacle: String?
+
+    public init(_ repair: DeviceRepair, isDryRun: Bool) {
+        errors = repair.before.errorCount
+        warnings = repair.before.warningCount
+        blocks = repair.writeCount
+        obstacle = repair.obstacle
+        result =
+            !repair.isComplete
+            ? "left" : repair.isNothing ? "nothing" : isDryRun ? "planned" : "repaired"
+    }
+
+    var line: String {
+        switch result {
+        case "nothing": "nothing to repair"
+        case "planned": "would be repaired: \(blocks) blocks to write"
+        case "repaired": "repaired: \(blocks) blocks written"
+        default: "left as it is: \(obstacle ?? "it cannot be repaired")"
+        }
+    }
+}
+
 extension CheckReport {
     /// Hands out the findings and the result.
     ///

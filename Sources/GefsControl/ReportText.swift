@@ -21,6 +21,8 @@ public struct ReportText: Sendable {
         case FindingReport.type: return lines(try decode(FindingReport.self))
         case CheckResultReport.type: return lines(try decode(CheckResultReport.self))
         case RepairResultReport.type: return lines(try decode(RepairResultReport.self))
+        case RepairNoteReport.type: return [try decode(RepairNoteReport.self).message]
+        case DeviceRepairReport.type: return [try decode(DeviceRepairReport.self).line]
         case DiskSpaceReport.type: return lines(try decode(DiskSpaceReport.self))
         case VolumeReport.type: return lines(try decode(VolumeReport.self))
         case LabelReport.type: return [try decode(LabelReport.self).text(size)]

@@ -6,11 +6,11 @@ public enum MetroHash64 {
     /// The seed of all hashes on disk.
     public static let diskSeed: UInt64 = 0x6765
 
-    private static var k0: UInt64 { 0xC83A_91E1 }
-    private static var k1: UInt64 { 0x8648_DBDB }
-    private static var k2: UInt64 { 0x7BDE_C03B }
-    private static var k3: UInt64 { 0x2F58_70A5 }
-    private static var stripeBytes: Int { 32 }
+    static var k0: UInt64 { 0xC83A_91E1 }
+    static var k1: UInt64 { 0x8648_DBDB }
+    static var k2: UInt64 { 0x7BDE_C03B }
+    static var k3: UInt64 { 0x2F58_70A5 }
+    static var stripeBytes: Int { 32 }
 
     /// The hash of `bytes`.
     public static func hash(_ bytes: UnsafeRawBufferPointer, seed: UInt64 = 0x6765) -> UInt64 {
@@ -93,12 +93,12 @@ public enum MetroHash64 {
     }
 
     @inline(__always)
-    private static func word(_ position: UnsafeRawPointer, _ offset: Int) -> UInt64 {
+    static func word(_ position: UnsafeRawPointer, _ offset: Int) -> UInt64 {
         UInt64(littleEndian: position.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
     }
 
     @inline(__always)
-    private static func rotate(_ value: UInt64, _ bits: UInt64) -> UInt64 {
+    static func rotate(_ value: UInt64, _ bits: UInt64) -> UInt64 {
         value &>> bits | value &<< (64 &- bits)
     }
 }

@@ -1,9 +1,9 @@
 /// Whether values and payloads are what their keys and kinds demand.
 ///
 /// Source: FORMAT 6.6 and 7.
-enum RecordCheck {
+public enum RecordCheck {
     /// A value in a leaf, or one to be inserted.
-    static func value(
+    public static func value(
         _ value: UnsafeRawBufferPointer, of kind: KeyKind, _ index: Int
     ) throws(CorruptBlock.Reason) {
         guard value.count <= Geometry.valueBytesMax else {
@@ -27,7 +27,7 @@ enum RecordCheck {
     }
 
     /// The value of a pivot entry.
-    static func child(
+    public static func child(
         _ value: UnsafeRawBufferPointer, _ index: Int
     ) throws(CorruptBlock.Reason) {
         guard let base = value.baseAddress, value.count == Geometry.pivotValueBytes else {
@@ -44,7 +44,7 @@ enum RecordCheck {
     }
 
     /// A message for a key of this kind.
-    static func message(
+    public static func message(
         _ kind: MessageKind, _ key: KeyKind, _ payload: UnsafeRawBufferPointer, _ index: Int
     ) throws(CorruptBlock.Reason) {
         let expected: Int

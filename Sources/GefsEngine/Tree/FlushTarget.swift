@@ -29,4 +29,12 @@ protocol FlushTarget: AnyObject {
     func killNode(_ pointer: BlockPointer)
     /// No leaf value and no insert message holds this pointer to file data any more.
     func killData(_ pointer: BlockPointer)
+    /// Whether `readNode` returns something else than what the pointer leads to, which therefore
+    /// has to be written.
+    func isReplaced(_ pointer: BlockPointer) -> Bool
+}
+
+extension FlushTarget {
+    @inline(__always)
+    func isReplaced(_ pointer: BlockPointer) -> Bool { false }
 }

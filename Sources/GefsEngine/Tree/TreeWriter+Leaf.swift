@@ -47,7 +47,9 @@ extension TreeWriter {
             }
             next = end
         }
-        guard isChanged else { return NodeList(entries: [node]) }
+        guard isChanged || target.isReplaced(node.pointer) else {
+            return NodeList(entries: [node])
+        }
         copyRecords(leaf, position..<count)
         retire(node)
         return withExtendedLifetime(block) { buildLeaves(added) }

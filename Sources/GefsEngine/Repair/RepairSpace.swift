@@ -1,0 +1,66 @@
+import GefsFormat
+
+/// Why a repair cannot be planned.
+enum RepairError: Error, Hashable {
+    /// There is no block for what has to be written.
+    case noSpace
+    /// The root of the snapshot tree is gone: nothing leads to the files.
+    case noSnapshotTree(String)
+    /// A tree that was found readable is not.
+    case unreadable(String)
+}
+
+/// Blocks that a repair may write to: those that nothing of the state on disk uses, whatever the
+/// logs say.
+///
+/// Blocks that the logs call free are taken first, so that what is merely unreachable lasts as long
+/// as it can.
+final class RepairSpace {
+    private let table: ArenaTable
+    /// Used by the state on disk, or handed out.
+    private let taken: BlockBits
+    /// Free by a log that could be read.
+    private let free: BlockBits
+    private var cursors: [(preferred: Int, any: Int)]
+    private var next = 0
+
+    init(table: ArenaTable, taken: BlockBits, free: BlockBits) {
+        self.table = table
+        self.taken = taken
+        self.free = free
+        cursors = table.arenas.indices.map {
+            let start = table.blocks(of: $0).lowerBound
+            return (start, start)
+        }
+    }
+
+    /// A block of any arena.
+    func allocate() throws(RepairError) -> BlockAddress {
+        for isPreferred in [true, false] {
+            for _ in cursors.indices {
+                let arena = next % cursors.count
+                next += 1
+                if let address = take(arena, isPreferred: isPreferred) { return address }
+            }
+        }
+        throw .noSpace
+    }
+
+    /// A block of one arena.
+    func allocate(inArena arena: Int) throws(RepairError) -> BlockAddress {
+        if let address = take(arena, isPreferred: true) ?? take(arena, isPreferred: false) {
+            return address
+        }
+        throw .noSpace
+    }
+
+    private func take(_ arena: Int, isPreferred: Bool) -> BlockAddress? {
+        let end = Int(table.arenas[arena].usableEnd / UInt64(Geometry.blockBytes))
+        var block = isPreferred ? cursors[arena].preferred : cursors[arena].any
+        while block < end, taken[block] || isPreferred && !free[block] { block += 1 }
+        if isPreferred { cursors[arena].preferred = block } else { cursors[arena].any = block }
+        guard block < end else { return nil }
+        taken.insert(block)
+        return BlockAddress(rawValue: UInt64(block) * UInt64(Geometry.blockBytes))
+    }
+}

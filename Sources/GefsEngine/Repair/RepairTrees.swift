@@ -1,0 +1,277 @@
+import GefsFormat
+
+/// Mends the trees of snapshots, oldest first.
+///
+/// The tree of a snapshot becomes a new one that shares with the old what is whole. What no
+/// directory leads to any more goes into `lost+found` of a label of its own, forked from the
+/// snapshot.
+final class RepairTrees {
+    private let nodes: RepairNodes
+    private let space: RepairSpace
+    private let inspector: RepairInspector
+    private(set) var notes: RepairNotes
+    private(set) var nextQid: UInt64
+    private(set) var nextGeneration: Generation
+    private let now: Int64
+
+    /// What became of trees, by their roots: a fork often has the tree of what it was forked from.
+    private var mended: [BlockPointer: TreeRoot] = [:]
+    private var savedStrays: Set<UInt64> = []
+    private var emptyRoots: [UInt64: TreeRoot] = [:]
+
+    private static let qidLimit: UInt64 = 1 << 63
+
+    init(
+        nodes: RepairNodes, space: RepairSpace, inspector: RepairInspector, notes: RepairNotes,
+        nextQid: UInt64, nextGeneration: Generation, now: Int64
+    ) {
+        self.nodes = nodes
+        self.space = space
+        self.inspector = inspector
+        self.notes = notes
+        self.nextQid = nextQid
+        self.nextGeneration = nextGeneration
+        self.now = now
+    }
+
+    /// - Parameter needed: snapshots in whose files something was found to be wrong.
+    func mend(
+        _ history: inout HistoryRepair, _ inspections: [Generation: TreeInspection],
+        needed: Set<Generation>
+    ) throws(RepairError) {
+        if let newest = history.records.keys.max(), newest >= nextGeneration {
+            nextGeneration = Generation(rawValue: newest.rawValue + 1)
+        }
+        var rescued: [(base: SnapshotRecord, generation: Generation, root: TreeRoot)] = []
+        for generation in history.records.keys.sorted() {
+            guard let record = history.records[generation],
+                let inspection = inspections[generation]
+            else { continue }
+            if let loss = inspection.loss {
+                history.lose(generation, why: loss)
+                continue
+            }
+            var root = TreeRoot(pointer: record.root, height: inspection.height)
+            if !inspection.isWhole || needed.contains(generation) {
+                if let known = mended[record.root] {
+                    root = known
+                } else {
+                    let names = history.names(of: generation)
+                    guard
+                        let found = try mend(
+                            record, inspection, names.isEmpty ? ["snapshot \(generation)"] : names)
+                    else {
+                        history.lose(generation, why: "nothing of it is left")
+                        continue
+                    }
+                    root = found.root
+                    mended[record.root] = root
+                    if let (generation, root) = found.rescue {
+                        rescued.append((record, generation, root))
+                    }
+                }
+            } else {
+                root.pointer.generation = inspection.rootBirth
+            }
+            history.setRoot(generation, root)
+        }
+        try restoreFirst(&history)
+        try history.settle(
+            rescueName: { [self] in rescueLabel(suffix: ".\($0)") },
+            place: { [self] (generation) throws(RepairError) in
+                SnapshotRecord(
+                    referenceCount: 0, labelCount: 0, height: 1, generation: generation,
+                    predecessor: .zero, base: .zero, root: try emptyTree(qid: 0, .zero).pointer)
+            })
+        for (base, generation, root) in rescued where history.records[base.generation] != nil {
+            history.records[generation] = SnapshotRecord(
+                referenceCount: 0, labelCount: 1, height: UInt32(root.height),
+                generation: generation, predecessor: base.generation, base: base.generation,
+                root: root.pointer)
+            let name = rescueLabel(suffix: rescued.count > 1 ? ".\(generation)" : "")
+            history.labels[name] = LabelRecord(generation: generation, flags: 0)
+            history.settings[Key.config(LabelTime.keyPrefix + name)] = Array("\(now)".utf8)
+            history.add(
+                RepairNote(
+                    .moved, "label",
+                    "holds in lost+found what no directory leads to in "
+                        + (history.names(of: base.generation).first ?? "snapshot \(base.generation)"),
+                    labels: [String(decoding: name, as: UTF8.self)]))
+        }
+        history.count(in: try dialect(history))
+    }
+
+    private func rescueLabel(suffix: String) -> [UInt8] {
+        let seconds = now / 1_000_000_000
+        let time = CivilTime(seconds: seconds).map(\.description) ?? "\(seconds)"
+        return Array("repair@\(time)\(suffix)".utf8)
+    }
+
+    // MARK: One tree
+
+    private func mend(
+        _ record: SnapshotRecord, _ inspection: TreeInspection, _ labels: [String]
+    ) throws(RepairError) -> (root: TreeRoot, rescue: (Generation, TreeRoot)?)? {
+        let old = TreeRoot(pointer: record.root, height: inspection.height)
+        let touched = Dictionary(
+            inspection.touched.map { ($0, [UInt8]?.none) }, uniquingKeysWith: { first, _ in first })
+        let target = RepairTarget(
+            nodes, space, generation: record.generation, replaced: inspection.replaced)
+        guard let whole = try target.apply(touched, to: old) else { return nil }
+        var files = FileTreeRepair(
+            try RepairScan(target: target).pairs(whole), inspection, labels: labels,
+            rootQid: labels.contains("adm") ? 1 : 0, lostAndFoundQid: nextQid)
+        try files.conclude(takesOrphans: !inspection.lostRanges.isEmpty) {
+            [self] (pointer, qid, offset) throws(RepairError) in
+            try inspector.mended(pointer, qid: qid, offset: offset) {
+                [self] (buffer) throws(RepairError) in
+                let address = try space.allocate()
+                nodes.add(buffer, at: address)
+                return address
+            }
+        }
+        if files.qidMax >= nextQid, files.qidMax < Self.qidLimit - 2 { nextQid = files.qidMax + 1 }
+        let edits = files.edits.merging(files.removals) { _, last in last }
+        guard let root = try target.apply(edits, to: whole) else { return nil }
+        var rescue: (Generation, TreeRoot)?
+        if !files.rescues.isEmpty, savedStrays.insert(files.strayDigest).inserted {
+            let generation = nextGeneration
+            nextGeneration = Generation(rawValue: generation.rawValue + 1)
+            nextQid = max(nextQid, files.lostAndFoundQid + 1)
+            let fork = RepairTarget(
+                nodes, space, generation: generation, replaced: inspection.replaced)
+            let edits = files.edits.merging(files.rescues) { _, last in last }
+            if let base = try fork.apply(touched, to: old),
+                let root = try fork.apply(edits, to: base)
+            {
+                rescue = (generation, root)
+            }
+        }
+        notes.add(files.notes)
+        if !inspection.replaced.isEmpty {
+            notes.add(
+                RepairNote(
+                    .mended, "tree", "rewritten without what cannot be read", labels: labels))
+        }
+        return (root, rescue)
+    }
+
+    // MARK: What every volume has
+
+    /// The tree of a fresh volume: a root without files.
+    private func emptyTree(qid: UInt64, _ birth: Generation) throws(RepairError) -> TreeRoot {
+        if let known = emptyRoots[qid] { return known }
+        let key = Key.entry(parent: .max, name: [UInt8]())
+        let value = DirectoryEntry(
+            qidPath: qid, mode: FileTreeRepair.directoryMode, uid: -1, gid: -1, muid: 0)
+        let buffer = nodes.pool.make()
+        var builder = LeafBuilder(block: buffer.base)
+        for (key, value) in [(key, value.encoded()), (Key.up(qid), key.bytes)] {
+            key.withBytes { key in
+                value.withUnsafeBytes { builder.append(key: key, value: $0) }
+            }
+        }
+        builder.finish()
+        let address = try space.allocate()
+        nodes.add(buffer, at: address)
+        let root = TreeRoot(
+            pointer: BlockPointer(
+                address: address, hash: MetroHash64.hash(buffer.bytes), generation: birth),
+            height: 1)
+        emptyRoots[qid] = root
+        return root
+    }
+
+    /// Makes label and snapshot `empty` anew if they are lost: what they hold is known.
+    private func restoreFirst(_ history: inout HistoryRepair) throws(RepairError) {
+        if history.records[.zero] == nil {
+            let root = try emptyTree(qid: 0, .zero)
+            let isForeign = history.records.values.contains { $0.predecessor.isNone }
+            history.records[.zero] = SnapshotRecord(
+                referenceCount: 0, labelCount: 1, height: 1, generation: .zero,
+                predecessor: isForeign ? .none : .zero, base: isForeign ? .none : .zero,
+                root: root.pointer)
+            notes.add(
+                RepairNote(.mended, "record", "the first snapshot, which is empty, is made anew"))
+        }
+        let name = Array("empty".utf8)
+        if history.labels[name] == nil {
+            history.labels[name] = LabelRecord(generation: .zero, flags: 0)
+            notes.add(RepairNote(.mended, "label", "made anew", labels: ["empty"]))
+        }
+        if history.labels[LabelName.adm] == nil { try restoreAdministration(&history) }
+    }
+
+    /// Gives the label `adm` to the newest snapshot of it, or to a new tree.
+    private func restoreAdministration(_ history: inout HistoryRepair) throws(RepairError) {
+        // The root of `adm` has the number 1, that of all other trees 0.
+        for generation in history.records.keys.sorted().reversed() {
+            guard let record = history.records[generation] else { continue }
+            let target = RepairTarget(nodes, space, generation: generation)
+            let root = TreeRoot(pointer: record.root, height: Int(record.height))
+            let key = Key.entry(parent: 1, name: "users".utf8)
+            guard let pairs = try? RepairScan(target: target).pairs(root).pairs,
+                pairs.contains(where: { $0.key == key })
+            else { continue }
+            let isTip = !history.records.values.contains { $0.predecessor == generation }
+            let isNamed = !history.names(of: generation).isEmpty
+            history.labels[LabelName.adm] = LabelRecord(
+                generation: generation, flags: isTip && !isNamed ? LabelRecord.flagMutable : 0)
+            history.add(
+                RepairNote(
+                    .moved, "label", "is now what snapshot \(generation) holds", labels: ["adm"]))
+            return
+        }
+        let generation = nextGeneration
+        nextGeneration = Generation(rawValue: generation.rawValue + 1)
+        let text = Array("-1:adm::glenda\n0:none::\n1:glenda:glenda:\n".utf8)
+        let block = nodes.pool.make()
+        block.clear()
+        block.mutableBytes.copyBytes(from: text)
+        let address = try space.allocate()
+        nodes.add(block, at: address)
+        let pointer = BlockPointer(
+            address: address, hash: MetroHash64.hash(block.bytes), generation: generation)
+        var value = [UInt8](repeating: 0, count: BlockPointer.byteCount)
+        value.withUnsafeMutableBytes { bytes in
+            if let base = bytes.baseAddress { pointer.encode(into: base) }
+        }
+        let qid = nextQid
+        nextQid += 1
+        let users = DirectoryEntry(
+            qidPath: qid, mode: 0o664, length: Int64(text.count), uid: -1, gid: -1, muid: 0)
+        let target = RepairTarget(nodes, space, generation: generation)
+        let root = try target.apply(
+            [
+                .entry(parent: 1, name: "users".utf8): users.encoded(),
+                .data(qid, offset: 0): value,
+            ], to: try emptyTree(qid: 1, generation))
+        guard let root else { return }
+        history.records[generation] = SnapshotRecord(
+            referenceCount: 0, labelCount: 1, height: UInt32(root.height), generation: generation,
+            predecessor: .zero, base: .zero, root: root.pointer)
+        history.labels[LabelName.adm] = LabelRecord(
+            generation: generation, flags: LabelRecord.flagMutable)
+        history.add(
+            RepairNote(
+                .lost, "label", "is made anew with the users of a fresh volume", labels: ["adm"]))
+    }
+
+    /// The dialect that the disk shows. Source: FORMAT 11.
+    private func dialect(_ history: HistoryRepair) throws(RepairError) -> Dialect {
+        if history.records.values.contains(where: {
+            $0.generation != .zero && $0.predecessor.isNone
+        }) {
+            return .n
+        }
+        guard let label = history.labels[LabelName.adm],
+            let record = history.records[label.generation]
+        else { return .r }
+        let target = RepairTarget(nodes, space, generation: .zero)
+        let root = TreeRoot(pointer: record.root, height: Int(record.height))
+        let keys = Set(try RepairScan(target: target).pairs(root).pairs.map(\.key))
+        return ["ctl", "status"].allSatisfy {
+            keys.contains(Key.entry(parent: 1, name: $0.utf8))
+        } ? .n : .r
+    }
+}

@@ -1,0 +1,47 @@
+import GefsFormat
+import Testing
+
+@testable import GefsEngine
+
+/// Every kind of damage that the checker knows, put right.
+@Suite struct DeviceRepairTests {
+    /// Damage after which nothing leads to the files.
+    private static let hopeless: Set<String> = ["both superblocks", "a byte of the snapshot tree"]
+
+    private static let time: Int64 = 1_700_000_000_000_000_000
+
+    @Test(arguments: CheckerDamageTests.all)
+    func `a repair leaves nothing wrong`(damage: Damage) throws {
+        let image = damage.volume().image
+        let device = MemoryDevice(image)
+        let repair = DeviceRepair.plan(device, now: Self.time)
+        #expect(device.image == image, "a plan writes nothing")
+        guard !Self.hopeless.contains(damage.description) else {
+            #expect(!repair.isComplete && repair.isNothing)
+            return
+        }
+        #expect(
+            repair.isComplete, "\(repair.obstacle ?? "") \(repair.notes) \(repair.after.findings)")
+        try repair.apply(to: device)
+        let report = Checker.check(device)
+        #expect(!DeviceRepair.isWrong(report), "\(report.findings) \(repair.notes)")
+        #expect(repair.isNothing || !repair.notes.isEmpty, "it says what it did")
+        let again = DeviceRepair.plan(device, now: Self.time)
+        #expect(again.isNothing && again.isComplete, "there is nothing left to do")
+    }
+
+    @Test func `nothing is done where nothing is wrong`() {
+        let repair = DeviceRepair.plan(MemoryDevice(ForgedVolume().image))
+        #expect(repair.isNothing && repair.isComplete && repair.notes.isEmpty)
+    }
+
+    @Test(arguments: 0..<12)
+    func `a flipped bit is found`(index: Int) {
+        var random = SplitMix(seed: UInt64(index))
+        var bytes = (0..<Geometry.blockBytes).map { _ in random.byte() }
+        let hash = bytes.withUnsafeBytes { MetroHash64.hash($0) }
+        let bit = random.next(below: 256)
+        bytes[bit / 8] ^= 1 << UInt8(bit % 8)
+        #expect(bytes.withUnsafeBytes { MetroHash64.flippedBit(in: $0, expecting: hash) } == bit)
+    }
+}
