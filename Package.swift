@@ -15,6 +15,8 @@ let package = Package(
         .library(name: "GefsEngine", targets: ["GefsFormat", "GefsEngine"]),
         .library(name: "NineP", targets: ["NineP", "GefsClient"]),
         .library(name: "GefsServer", targets: ["GefsServer"]),
+        .library(name: "GefsCrash", targets: ["GefsCrash"]),
+        .executable(name: "gefs-crash", targets: ["GefsCrashTool"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -46,6 +48,13 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
+        .target(
+            name: "GefsCrash", dependencies: ["GefsFormat", "GefsEngine"], swiftSettings: strict),
+        .executableTarget(
+            name: "GefsCrashTool",
+            dependencies: [
+                "GefsCrash", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
         .testTarget(
             name: "GefsFormatTests", dependencies: ["GefsFormat"], swiftSettings: strict),
         .testTarget(name: "NinePTests", dependencies: ["NineP"], swiftSettings: strict),
@@ -53,7 +62,8 @@ let package = Package(
             name: "GefsExample", dependencies: ["GefsEngine"], path: "Examples/GefsExample",
             swiftSettings: strict),
         .testTarget(
-            name: "GefsEngineTests", dependencies: ["GefsFormat", "GefsEngine", "GefsExample"],
+            name: "GefsEngineTests",
+            dependencies: ["GefsFormat", "GefsEngine", "GefsCrash", "GefsExample"],
             swiftSettings: strict),
         .testTarget(
             name: "GefsServerTests",

@@ -5,7 +5,7 @@
 #endif
 
 /// A thread of ours that runs one function to its end.
-final class WorkerThread: @unchecked Sendable {
+package final class WorkerThread: @unchecked Sendable {
     private final class Start: Sendable {
         let body: @Sendable () -> Void
 
@@ -24,7 +24,7 @@ final class WorkerThread: @unchecked Sendable {
     /// Starts a thread with a stack that bears the recursion of tree updates.
     ///
     /// - Returns: nil when the system has none left.
-    init?(_ body: @escaping @Sendable () -> Void) {
+    package init?(_ body: @escaping @Sendable () -> Void) {
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
         pthread_attr_setstacksize(&attributes, 8 << 20)
@@ -48,7 +48,7 @@ final class WorkerThread: @unchecked Sendable {
     }
 
     /// Waits until the function has returned. Called at most once.
-    func join() {
+    package func join() {
         guard !isJoined else { return }
         isJoined = true
         #if canImport(Glibc)

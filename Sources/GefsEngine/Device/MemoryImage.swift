@@ -26,6 +26,9 @@ public struct MemoryImage: Sendable, Equatable {
         Int((byteCount + UInt64(pageBytes) - 1) / UInt64(pageBytes))
     }
 
+    /// The bytes of a page; none stand for zeros.
+    func page(_ index: Int) -> [UInt8] { pages[index] }
+
     /// Makes the image longer, by zeros, or shorter.
     public mutating func resize(to byteCount: UInt64) {
         let count = Self.pageCount(byteCount)

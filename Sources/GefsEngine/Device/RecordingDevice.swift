@@ -3,7 +3,7 @@ import Synchronization
 /// A device that fails on demand and remembers what was written, for crash tests.
 ///
 /// It passes everything on to the device below. From `init` or `startRecording()` on it keeps
-/// each write and flush in order, and can say what a crash at any point may have left.
+/// each write and flush in order; `recording` is what `CrashStates` lists crashes of.
 public final class RecordingDevice: BlockDevice {
     /// One recorded operation.
     public enum Event: Sendable, Equatable {
@@ -11,12 +11,8 @@ public final class RecordingDevice: BlockDevice {
         case flush
     }
 
-    /// Bytes that a disk writes wholly or not at all.
-    public static let sectorBytes = 512
-
     struct State {
-        var base: MemoryImage
-        var events: [Event] = []
+        var recording: Recording
         var faults = InjectedFaults()
     }
 
@@ -30,7 +26,17 @@ public final class RecordingDevice: BlockDevice {
     /// Wraps `device` and records from now on.
     public init(_ device: any BlockDevice) throws(DeviceError) {
         below = device
-        state = Mutex(State(base: try Self.copy(of: device)))
+        state = Mutex(State(recording: Recording(base: try Self.copy(of: device), events: [])))
+    }
+
+    /// Wraps `device` and records from now on, without a copy of what it holds: for large devices.
+    ///
+    /// The recording's base is all zeros, so its images are of no use. Give a fresh device with the
+    /// old content its crash states by `Recording.write(_:to:)`.
+    public init(recordingChangesOf device: any BlockDevice) {
+        below = device
+        let base = MemoryImage(byteCount: device.byteCount)
+        state = Mutex(State(recording: Recording(base: base, events: [])))
     }
 
     /// A recorded device in memory.
@@ -41,27 +47,29 @@ public final class RecordingDevice: BlockDevice {
     /// Forgets the past: what the device holds now counts as durable.
     public func startRecording() throws(DeviceError) {
         let image = try Self.copy(of: below)
-        state.withLock {
-            $0.base = image
-            $0.events = []
-        }
+        state.withLock { $0.recording = Recording(base: image, events: []) }
     }
 
     // MARK: What was recorded
 
+    /// What was done since recording began.
+    public var recording: Recording { state.withLock { $0.recording } }
+
     /// All successful writes and flushes since recording began.
-    public var events: [Event] { state.withLock { $0.events } }
+    public var events: [Event] { recording.events }
+
+    /// How many events there are.
+    public var eventCount: Int { state.withLock { $0.recording.events.count } }
 
     /// The device as of the last flush: what is certainly there after a crash now.
     public func imageAtLastFlush() -> MemoryImage {
-        let (base, events) = state.withLock { ($0.base, $0.events) }
-        return Self.replay(events[..<Self.durableCount(events[...])], on: base)
+        let recording = recording
+        return recording.image(after: recording.intervals.last?.start ?? 0)
     }
 
     /// The device after the first `count` events, with all writes among them done in order.
     public func image(after count: Int) -> MemoryImage {
-        let (base, events) = state.withLock { ($0.base, $0.events) }
-        return Self.replay(events[..<count], on: base)
+        recording.image(after: count)
     }
 
     /// One state that a crash after the first `count` events may leave.
@@ -69,50 +77,11 @@ public final class RecordingDevice: BlockDevice {
     /// Writes up to the last flush among them are whole. Each later one is, by chance, whole,
     /// lost, cut short, or there in some of its sectors.
     public func crashImage(after count: Int, seed: UInt64) -> MemoryImage {
-        let (base, all) = state.withLock { ($0.base, $0.events) }
-        let events = all[..<count]
-        let durable = Self.durableCount(events)
-        var image = Self.replay(events[..<durable], on: base)
-        var chance = SeededGenerator(seed: seed)
-        for case .write(let offset, let bytes) in events[durable...] {
-            Self.tear(bytes, at: offset, into: &image, &chance)
-        }
-        return image
-    }
-
-    /// Events up to and including the last flush.
-    private static func durableCount(_ events: ArraySlice<Event>) -> Int {
-        (events.lastIndex(of: .flush) ?? -1) + 1
-    }
-
-    private static func replay(_ events: ArraySlice<Event>, on base: MemoryImage) -> MemoryImage {
-        var image = base
-        for case .write(let offset, let bytes) in events {
-            bytes.withUnsafeBytes { image.write($0, at: offset) }
-        }
-        return image
-    }
-
-    private static func tear(
-        _ bytes: [UInt8], at offset: UInt64, into image: inout MemoryImage,
-        _ chance: inout SeededGenerator
-    ) {
-        let sectors = (bytes.count + sectorBytes - 1) / sectorBytes
-        let manner = Int.random(in: 0..<4, using: &chance)
-        let cut = Int.random(in: 0...sectors, using: &chance)
-        for sector in 0..<sectors {
-            let isKept =
-                switch manner {
-                case 0: true
-                case 1: false
-                case 2: sector < cut
-                default: Bool.random(using: &chance)
-                }
-            guard isKept else { continue }
-            let start = sector * sectorBytes
-            let end = min(start + sectorBytes, bytes.count)
-            bytes[start..<end].withUnsafeBytes { image.write($0, at: offset + UInt64(start)) }
-        }
+        var cut = recording
+        cut.events.removeSubrange(count...)
+        guard let interval = cut.intervals.last else { return cut.base }
+        var images = CrashImages(cut)
+        return images.image(of: CrashStates(cut, interval, seed: seed).anyMixture).image
     }
 
     private static func copy(of device: any BlockDevice) throws(DeviceError) -> MemoryImage {
@@ -160,13 +129,13 @@ extension RecordingDevice {
             throw .writeFailed(offset: offset, byteCount: bytes.count, errno: errno)
         }
         try below.write(at: offset, from: buffers)
-        state.withLock { $0.events.append(.write(offset: offset, bytes: bytes)) }
+        state.withLock { $0.recording.events.append(.write(offset: offset, bytes: bytes)) }
     }
 
     public func flush() throws(DeviceError) {
         if let errno = state.withLock({ $0.faults.ofFlush() }) { throw .flushFailed(errno: errno) }
         try below.flush()
-        state.withLock { $0.events.append(.flush) }
+        state.withLock { $0.recording.events.append(.flush) }
     }
 
     public func close() {

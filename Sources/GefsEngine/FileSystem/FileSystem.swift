@@ -68,6 +68,19 @@ public final class FileSystem: @unchecked Sendable {
         volume.reclaimer.drain()
     }
 
+    /// Waits until nothing goes on by itself: reclaims are done, and so is all that the last commit
+    /// left to the next ones. Makes a volume with one user deterministic.
+    package func settle() throws(FileError) {
+        guard !volume.isReadOnly else { return }
+        volume.reclaimer.drain()
+        while try volume.onFlushThread({ $0.hasLeftovers }) {}
+    }
+
+    /// Ends the threads and closes the device without a commit, as a crash would.
+    package func abandon() {
+        volume.stop()
+    }
+
     public var isReadOnly: Bool {
         volume.isReadOnly || failure != nil
     }

@@ -238,8 +238,15 @@ extension Volume {
 
     /// A block that nothing uses once `commit` is durable.
     func retire(_ address: BlockAddress, _ commit: CommitWork) {
+        if options.defect == .freesBeforeCommit { return freeEarly(address) }
         retired[address] = commit.number
         commit.retired.append(RetiredBlock(address: address, afterCommit: commit.number))
+    }
+
+    /// The defect of that name.
+    private func freeEarly(_ address: BlockAddress) {
+        cache.remove(address)
+        free(address)
     }
 
     /// The same for an address that a disk names: passed over where it cannot be true.

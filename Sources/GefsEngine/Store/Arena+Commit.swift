@@ -41,7 +41,7 @@ extension Arena {
         if let pendingLog { log = pendingLog }
         pendingLog = nil
         headerIsFresh = compression != nil
-        if compression != nil { compressionThreshold = Self.chainBlocksMin }
+        if compression != nil { compressionThreshold = logBlocksMin }
         compression = nil
     }
 

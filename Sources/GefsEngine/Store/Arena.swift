@@ -47,10 +47,12 @@ final class Arena: @unchecked Sendable {
     /// The last commit wrote a header, so its footer may not be durable yet (FORMAT 9.2 rule 2).
     var headerIsFresh = false
     /// A log longer than this is worth a look at how short it could be.
-    var compressionThreshold = Arena.chainBlocksMin
+    var compressionThreshold: Int
 
     /// Logs up to this length are left alone.
-    static let chainBlocksMin = 16
+    var logBlocksMin = 16 {
+        didSet { compressionThreshold = logBlocksMin }
+    }
 
     private let free: Atomic<Int>
 
@@ -81,6 +83,7 @@ final class Arena: @unchecked Sendable {
             Geometry.reserveBytes(arenaBytes: header.byteCount) / UInt64(Geometry.blockBytes))
         free = Atomic(map.freeCount)
         highCursor = map.blockCount - 1
+        compressionThreshold = logBlocksMin
         self.map = map
         self.log = log
     }

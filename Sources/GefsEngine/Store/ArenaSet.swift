@@ -6,18 +6,24 @@ import GefsFormat
 final class ArenaSet: @unchecked Sendable {
     /// Blocks taken from one arena before the next one gets its turn: few arenas change in a small
     /// commit, all of them in a large one.
-    private static let stretchBlocks = 2048
-
+    private var stretchBlocks = 2048
     let arenas: [Arena]
     private let starts: [UInt64]
     let pool: BlockBufferPool
     private var current = 0
-    private var stretchLeft = ArenaSet.stretchBlocks
+    private var stretchLeft = 2048
 
     init(_ arenas: [Arena], pool: BlockBufferPool) {
         self.arenas = arenas
         self.pool = pool
         starts = arenas.map(\.start)
+    }
+
+    /// Sets what depends on how the volume is used. Before the first commit.
+    func tune(stretchBlocks: Int, logBlocksMin: Int) {
+        self.stretchBlocks = stretchBlocks
+        stretchLeft = stretchBlocks
+        for arena in arenas { arena.logBlocksMin = logBlocksMin }
     }
 
     // MARK: Counters, readable by any thread
@@ -104,7 +110,7 @@ final class ArenaSet: @unchecked Sendable {
     /// The arenas to try, the one whose turn it is first, the others by room.
     private func candidates(_ useReserve: Bool) -> CandidateSequence {
         if stretchLeft <= 0 || room(arenas[current], useReserve) == 0 {
-            stretchLeft = Self.stretchBlocks
+            stretchLeft = stretchBlocks
             // Equal arenas take turns because the one just used has less room.
             current =
                 arenas.indices.max {

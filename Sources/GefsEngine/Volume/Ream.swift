@@ -42,6 +42,14 @@ public enum Ream {
         guard device.byteCount >= deviceBytesMin else {
             throw .deviceTooSmall(byteCount: device.byteCount, minimum: deviceBytesMin)
         }
+        try runOnAny(device, user: user, dialect: dialect)
+    }
+
+    /// The same for a device that is too small for a volume of use, but not for one that is to be
+    /// looked at a hundred thousand times: at least 50 blocks for each of eight arenas.
+    package static func runOnAny(
+        _ device: any BlockDevice, user: String, dialect: Dialect = .r
+    ) throws(ReamError) {
         guard isUsable(user) else { throw .badUserName(user) }
         let content = FreshVolume(deviceBytes: device.byteCount, user: user, dialect: dialect)
         do throws(DeviceError) {

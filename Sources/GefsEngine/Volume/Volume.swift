@@ -22,15 +22,27 @@ public struct VolumeOptions: Sendable {
         Int(min(max(cacheBytes / 2, 64 << 20), 512 << 20))
     }
     /// Own blocks of a deleted tip that one commit frees; a larger tree shrinks bit by bit.
-    var pruneBlocksMax = 10_000
+    package var pruneBlocksMax = 10_000
     /// Blocks of deadlists that one commit takes from the backlog: 2042 addresses each.
-    var backlogBlocksMax = 48
+    package var backlogBlocksMax = 48
+    /// Blocks that a small commit takes from one arena before the next one gets its turn.
+    package var arenaStretchBlocks = 2048
+    /// Blocks of an arena's log that are left alone; a longer one may be compressed.
+    package var logBlocksMin = 16
+    /// A defect that is put in on purpose, so that the crash explorer can be seen to find it.
+    package var defect: EngineDefect?
     /// Receives what an operator should know.
     public var log: @Sendable (String) -> Void = { _ in }
     /// The time of day, in nanoseconds since 1970.
     public var clock: @Sendable () -> Int64 = { WallClock.now() }
 
     public init() {}
+}
+
+/// What can be made wrong on purpose; nothing outside of this package can ask for it.
+package enum EngineDefect: Hashable, Sendable {
+    /// Blocks become free before the commit that stops using them is durable.
+    case freesBeforeCommit
 }
 
 /// An open disk: store, trees and the threads that write them.
@@ -122,6 +134,8 @@ final class Volume: @unchecked Sendable {
         self.device = device
         self.options = options
         arenas = loaded.arenas
+        arenas.tune(
+            stretchBlocks: options.arenaStretchBlocks, logBlocksMin: options.logBlocksMin)
         pool = loaded.pool
         superblock = loaded.superblock
         openNotes = loaded.notes

@@ -1,3 +1,4 @@
+import GefsCrash
 import GefsFormat
 import Testing
 
@@ -9,96 +10,13 @@ import Testing
     import Darwin
 #endif
 
-/// Random operations on a volume and on a model of it.
-struct RandomWorkload {
-    var generator: SeededGenerator
-    var model = FileModel()
-    private var nextName = 0
-
-    init(seed: UInt64) {
-        generator = SeededGenerator(seed: seed)
-    }
-
+extension RandomWorkload {
     /// `GEFS_SEED` replays one run.
     static func seeds(_ defaults: [UInt64]) -> [UInt64] {
         if let text = getenv("GEFS_SEED"), let seed = UInt64(String(cString: text)) {
             return [seed]
         }
         return defaults
-    }
-
-    private mutating func pick<T>(_ items: [T]) -> T? {
-        items.randomElement(using: &generator)
-    }
-
-    private mutating func bytes(_ count: Int) -> [UInt8] {
-        let salt = generator.next()
-        return (0..<count).map { UInt8(truncatingIfNeeded: UInt64($0) &* 0x9E37_79B9 &+ salt) }
-    }
-
-    private mutating func newPath(in directory: String) -> String {
-        nextName += 1
-        let padding = String(repeating: "x", count: Int.random(in: 0...30, using: &generator))
-        let name = "n\(nextName)\(padding)"
-        return directory.isEmpty ? name : directory + "/" + name
-    }
-
-    /// Offsets around block edges are where things go wrong.
-    private mutating func offset(below limit: Int) -> Int {
-        let block = Geometry.blockBytes
-        switch Int.random(in: 0..<4, using: &generator) {
-        case 0: return Int.random(in: 0...limit, using: &generator)
-        case 1: return min(limit, Int.random(in: 0...8, using: &generator) * block)
-        case 2: return max(0, min(limit, Int.random(in: 1...8, using: &generator) * block - 1))
-        default: return 0
-        }
-    }
-
-    /// One operation on both.
-    mutating func step(_ volume: TestVolume) throws {
-        switch Int.random(in: 0..<20, using: &generator) {
-        case 0..<5:
-            guard let directory = pick(model.directories) else { return }
-            let path = newPath(in: directory)
-            try volume.makeFile(path)
-            model.items[path] = .file([])
-        case 5:
-            guard let directory = pick(model.directories) else { return }
-            let path = newPath(in: directory)
-            try volume.makeDirectory(path)
-            model.items[path] = .directory
-        case 6..<13:
-            guard let path = pick(model.files) else { return }
-            let content = bytes(Int.random(in: 1...40_000, using: &generator))
-            let position = offset(below: 200_000)
-            try volume.write(path, content, at: UInt64(position))
-            model.write(path, content, at: position)
-        case 13..<15:
-            guard let path = pick(model.files) else { return }
-            let length = offset(below: 150_000)
-            try volume.change(path) { $0.length = UInt64(length) }
-            model.setLength(path, length)
-        case 15..<17:
-            guard let path = pick(model.files) else { return }
-            try volume.remove(path)
-            model.items[path] = nil
-        case 17:
-            let empty = model.directories.filter { !$0.isEmpty && model.children($0).isEmpty }
-            guard let path = pick(empty) else { return }
-            try volume.remove(path)
-            model.items[path] = nil
-        case 18:
-            guard let path = pick(Array(model.items.keys.sorted())) else { return }
-            nextName += 1
-            let name = "r\(nextName)"
-            try volume.change(path) { $0.name = Array(name.utf8) }
-            model.rename(path, to: name)
-        default:
-            guard let path = pick(model.files), case .file(let content)? = model.items[path]
-            else { return }
-            let isEqual = try volume.read(path) == content
-            #expect(isEqual, "\(path)")
-        }
     }
 }
 

@@ -1,3 +1,4 @@
+import GefsCrash
 import GefsFormat
 import Testing
 
@@ -24,7 +25,7 @@ struct BranchEditor {
 
     @discardableResult
     func create(_ path: String, _ bytes: [UInt8]? = nil) throws -> UInt64 {
-        let (parent, name) = TestVolume.split(path)
+        let (parent, name) = PathText.split(path)
         return try with(parent) { handle in
             let mode = bytes == nil ? ModeBits.directory | 0o755 : 0o644
             try Array(name.utf8).withBytes { (name) throws(FileError) -> Void in

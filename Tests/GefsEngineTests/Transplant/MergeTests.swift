@@ -1,3 +1,4 @@
+import GefsCrash
 import GefsFormat
 import Testing
 
@@ -262,7 +263,7 @@ struct RandomEdits {
             if let file = pick(empty) { try editor.remove(file.path) }
         case 8:
             if let file = pick(paths) {
-                let target = TestVolume.split(file.path).parent
+                let target = PathText.split(file.path).parent
                 let new = target.isEmpty ? name : target + "/" + name
                 if !names.contains(new) { try editor.rename(file.path, name) }
             }

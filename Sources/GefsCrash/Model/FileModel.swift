@@ -1,42 +1,40 @@
+import GefsEngine
 import GefsFormat
-import Testing
-
-@testable import GefsEngine
 
 /// What a tree must look like: paths, contents, nothing else.
-struct FileModel: Equatable {
-    enum Item: Equatable {
+package struct FileModel: Equatable {
+    package enum Item: Equatable {
         case directory
         case file([UInt8])
     }
 
     /// By path without a leading slash; the root is not in it.
-    var items: [String: Item] = [:]
+    package var items: [String: Item] = [:]
 
-    var directories: [String] {
+    package var directories: [String] {
         [""] + items.keys.filter { items[$0] == .directory }.sorted()
     }
 
-    var files: [String] {
+    package var files: [String] {
         items.keys.filter { if case .file = items[$0] { true } else { false } }.sorted()
     }
 
-    func children(_ path: String) -> [String] {
-        items.keys.filter { TestVolume.split($0).parent == path }
-            .map { TestVolume.split($0).name }
+    package func children(_ path: String) -> [String] {
+        items.keys.filter { PathText.split($0).parent == path }
+            .map { PathText.split($0).name }
             .sorted { ($0.utf8.count, $0) < ($1.utf8.count, $1) }
     }
 
     /// Moves a file, or a directory with all that is in it.
-    mutating func rename(_ path: String, to name: String) {
-        let parent = TestVolume.split(path).parent
+    package mutating func rename(_ path: String, to name: String) {
+        let parent = PathText.split(path).parent
         let target = parent.isEmpty ? name : parent + "/" + name
         for key in items.keys where key == path || key.hasPrefix(path + "/") {
             items[target + key.dropFirst(path.count)] = items.removeValue(forKey: key)
         }
     }
 
-    mutating func write(_ path: String, _ bytes: [UInt8], at offset: Int) {
+    package mutating func write(_ path: String, _ bytes: [UInt8], at offset: Int) {
         guard case .file(var content) = items[path] else { return }
         if content.count < offset + bytes.count {
             content += [UInt8](repeating: 0, count: offset + bytes.count - content.count)
@@ -45,7 +43,7 @@ struct FileModel: Equatable {
         items[path] = .file(content)
     }
 
-    mutating func setLength(_ path: String, _ length: Int) {
+    package mutating func setLength(_ path: String, _ length: Int) {
         guard case .file(var content) = items[path] else { return }
         if length < content.count {
             content.removeLast(content.count - length)
@@ -56,13 +54,13 @@ struct FileModel: Equatable {
     }
 
     /// The tree that a volume serves.
-    init(of volume: TestVolume) throws {
+    package init(of volume: some VolumeUser) throws {
         try load(volume, "")
     }
 
-    init() {}
+    package init() {}
 
-    private mutating func load(_ volume: TestVolume, _ path: String) throws {
+    private mutating func load(_ volume: some VolumeUser, _ path: String) throws {
         for name in try volume.list(path, bytesPerCall: 700) {
             let child = path.isEmpty ? name : path + "/" + name
             if try volume.status(child).mode & ModeBits.directory != 0 {
@@ -75,7 +73,7 @@ struct FileModel: Equatable {
     }
 
     /// The first difference, in words; nil where there is none.
-    func difference(from other: FileModel) -> String? {
+    package func difference(from other: FileModel) -> String? {
         for (path, item) in items.sorted(by: { $0.key < $1.key }) {
             guard let found = other.items[path] else { return "\(path) is missing" }
             if found == item { continue }
