@@ -34,20 +34,26 @@ public final class OverlayDevice: BlockDevice {
         at offset: UInt64, into buffers: [UnsafeMutableRawBufferPointer]
     ) throws(DeviceError) {
         try checkRange(offset: offset, byteCount: buffers.reduce(0) { $0 + $1.count })
-        try below.read(at: offset, into: buffers)
-        pages.withLock { pages in
-            guard !pages.isEmpty else { return }
-            var position = offset
-            for buffer in buffers {
-                Self.forEachPart(position, buffer.count) { page, start, range in
-                    guard let content = pages[page] else { return }
+        let pages = pages.withLock { $0 }
+        guard !pages.isEmpty else { return try below.read(at: offset, into: buffers) }
+        var position = offset
+        for buffer in buffers {
+            var done = 0
+            while done < buffer.count {
+                let start = Int(position % UInt64(Self.pageBytes))
+                let count = min(buffer.count - done, Self.pageBytes - start)
+                let part = UnsafeMutableRawBufferPointer(rebasing: buffer[done..<done + count])
+                if let content = pages[Int(position / UInt64(Self.pageBytes))] {
                     content.withUnsafeBytes { bytes in
-                        UnsafeMutableRawBufferPointer(rebasing: buffer[range]).copyMemory(
-                            from: UnsafeRawBufferPointer(
-                                rebasing: bytes[start..<start + range.count]))
+                        part.copyMemory(
+                            from: UnsafeRawBufferPointer(rebasing: bytes[start..<start + count]))
                     }
+                } else {
+                    // What was written over is not asked for: it may be unreadable below.
+                    try below.read(at: position, into: part)
                 }
-                position += UInt64(buffer.count)
+                done += count
+                position += UInt64(count)
             }
         }
     }
@@ -70,11 +76,14 @@ public final class OverlayDevice: BlockDevice {
             let start = Int(position % UInt64(Self.pageBytes))
             let count = min(part.count - done, Self.pageBytes - start)
             let page = Int(position / UInt64(Self.pageBytes))
+            let isWhole = count == Self.pageBytes
             // Outside of the lock: it may read the device below.
             let known = pages.withLock { $0[page] != nil }
-            let fresh = known ? nil : try original(page)
+            let fresh =
+                known || isWhole
+                ? [UInt8](repeating: 0, count: known ? 0 : Self.pageBytes) : try original(page)
             pages.withLock { pages in
-                pages[page, default: fresh ?? []].withUnsafeMutableBytes { bytes in
+                pages[page, default: fresh].withUnsafeMutableBytes { bytes in
                     UnsafeMutableRawBufferPointer(rebasing: bytes[start..<start + count])
                         .copyMemory(
                             from: UnsafeRawBufferPointer(rebasing: part[done..<done + count]))
@@ -107,17 +116,4 @@ public final class OverlayDevice: BlockDevice {
 
     /// The device below stays open.
     public func close() {}
-
-    private static func forEachPart(
-        _ offset: UInt64, _ count: Int, _ body: (_ page: Int, _ start: Int, Range<Int>) -> Void
-    ) {
-        var done = 0
-        while done < count {
-            let position = offset + UInt64(done)
-            let start = Int(position % UInt64(pageBytes))
-            let part = min(count - done, pageBytes - start)
-            body(Int(position / UInt64(pageBytes)), start, done..<done + part)
-            done += part
-        }
-    }
 }

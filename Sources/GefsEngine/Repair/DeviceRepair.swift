@@ -36,7 +36,7 @@ public struct DeviceRepair {
         var options = CheckOptions()
         options.findingsPerKindMax = .max
         let before = Checker.check(device, options: options, progress: progress)
-        let overlay = OverlayDevice(device)
+        let overlay = OverlayDevice(over: device)
         var rounds: [RepairRound] = []
         var notes = RepairNotes()
         var report = before
@@ -67,7 +67,11 @@ public struct DeviceRepair {
                     round = plan.round
                     notes.add(plan.notes)
                 }
-                overlay.apply(round.writes)
+                do throws(DeviceError) {
+                    try overlay.write(round.writes)
+                } catch {
+                    throw .unreadable("\(error)")
+                }
                 rounds.append(round)
             } catch {
                 obstacle = "\(error)"
