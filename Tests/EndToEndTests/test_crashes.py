@@ -1,4 +1,4 @@
-"""kill -9 under load: what was synced is there, and the disk is whole."""
+"""kill -9 under load: what was synced is there, all else in the order it was done, and the disk is whole."""
 import os
 import random
 import threading
@@ -8,118 +8,173 @@ import unittest
 import harness
 import ninep
 
+REMOVED = -1
+EMPTY = 0
+FILES = 16
+
+
+def contents(value):
+    """The bytes of a file that holds `value`: each stretch tells whose they are, so that a mixture shows."""
+    return (b"%010d" % value) * (1 + value % 3000) if value > EMPTY else b""
+
+
+class Client:
+    """What one client knows: its files as of the last acknowledged sync, and each step since then."""
+
+    def __init__(self, number):
+        self.directory = "/w%d" % number
+        self.number = number
+        self.synced = {}
+        # Steps are (file, value); noted before the server hears of them.
+        self.steps = []
+        self.is_made = False
+
+    def settle(self, count):
+        """The first `count` steps are durable."""
+        for name, value in self.steps[:count]:
+            apply(self.synced, name, value)
+        del self.steps[:count]
+
+    def explain(self, found):
+        """How many steps after the last sync lead to `found`; None where no number does."""
+        state = dict(self.synced)
+        if state == found:
+            return 0
+        for index, (name, value) in enumerate(self.steps):
+            apply(state, name, value)
+            if state == found:
+                return index + 1
+        return None
+
+
+def apply(state, name, value):
+    if value == REMOVED:
+        state.pop(name, None)
+    else:
+        state[name] = value
+
 
 class Writer(threading.Thread):
-    """Writes files round and round, and syncs; remembers what was acknowledged as durable."""
+    """Looks at what a kill has left of a client's files, then changes them until the next one."""
 
-    def __init__(self, server, number, contents, durable, seed):
+    def __init__(self, server, client, seed):
         super().__init__(daemon=True)
-        self.server, self.number = server, number
-        self.contents, self.durable = contents, durable
+        self.server, self.client = server, client
         self.chance = random.Random(seed)
         self.syncs = 0
+        self.operations = 0
+        self.lost_steps = 0
+        self.fault = None
+        self.looked = threading.Event()
 
     def run(self):
         try:
-            with self.server.connect() as connection:
+            with self.server.connect(timeout=120) as connection:
                 root = connection.attach("glenda", "main")
-                directory = "/w%d" % self.number
-                try:
-                    root.make_directory(directory)
-                except ninep.ServerError:
-                    pass
-                while True:
-                    self.step(root, directory)
-        except (OSError, EOFError, ninep.ServerError):
-            # The server was killed; nothing is owed after that.
-            return
+                self.look(root)
+                self.looked.set()
+                while self.fault is None:
+                    self.step(root)
+        except (OSError, EOFError, ninep.ServerError) as error:
+            # The server was killed; nothing is owed after that. Before, nothing may fail.
+            if not self.looked.is_set() or isinstance(error, ninep.ServerError):
+                self.fault = self.fault or repr(error)
+        finally:
+            self.looked.set()
 
-    def step(self, root, directory):
-        path = "%s/%d" % (directory, self.chance.randrange(40))
-        value = self.chance.randrange(1 << 30)
-        if path in self.contents and self.chance.randrange(4) == 0:
-            self.contents[path] = None
+    def look(self, root):
+        client, found = self.client, {}
+        try:
+            entries = root.list(client.directory)
+        except ninep.ServerError:
+            if client.is_made:
+                self.fault = "a synced directory is gone"
+                return
+            root.make_directory(client.directory)
+            root.sync()
+            client.is_made = True
+            entries = []
+        client.is_made = True
+        for entry in entries:
+            data = root.get("%s/%s" % (client.directory, entry.name))
+            value = int(data[:10]) if data else EMPTY
+            if contents(value) != data:
+                self.fault = "%s is a mixture" % entry.name
+                return
+            found[entry.name] = value
+        done = client.explain(found)
+        if done is None:
+            self.fault = "state is none since the last sync: found %r, synced %r, steps %r" % (
+                found, client.synced, client.steps)
+            return
+        self.lost_steps = len(client.steps) - done
+        client.synced, client.steps = found, []
+
+    def step(self, root):
+        client = self.client
+        name = str(self.chance.randrange(FILES))
+        path = "%s/%s" % (client.directory, name)
+        state = dict(client.synced)
+        for step in client.steps:
+            apply(state, *step)
+        if name in state and self.chance.randrange(4) == 0:
+            client.steps.append((name, REMOVED))
             root.remove(path)
         else:
-            self.contents[path] = value
-            # A file says who wrote it in each of its bytes, so that a mixture shows.
-            root.put(path, harness_bytes(value))
-        if self.chance.randrange(12) == 0:
-            before = dict(self.contents)
+            value = 1 + self.chance.randrange(1 << 30)
+            client.steps += [(name, EMPTY), (name, value)]
+            root.put(path, contents(value))
+        self.operations += 1
+        if self.chance.randrange(6) == 0:
+            count = len(client.steps)
             root.sync()
-            self.durable.clear()
-            self.durable.update(before)
+            client.settle(count)
             self.syncs += 1
-
-
-def harness_bytes(value):
-    return (b"%010d" % value) * (value % 6000)
 
 
 class Crashes(harness.TemporaryFolder):
     def test_kills_under_load_lose_nothing_that_was_synced(self):
-        kills = int(os.environ.get("GEFS_KILLS", "8"))
+        kills = int(os.environ.get("GEFS_KILLS", "5"))
+        oracle_every = int(os.environ.get("GEFS_KILLS_ORACLE", "5"))
+        clients = [Client(number) for number in range(int(os.environ.get("GEFS_KILL_CLIENTS", "64")))]
         chance = random.Random(harness.SEED)
         image = self.ream(size=1 << 30)
-        states = [({}, {}) for _ in range(4)]
-        syncs = 0
-        for kill in range(kills):
+        totals = {"operations": 0, "syncs": 0, "lost": 0}
+        for kill in range(kills + 1):
             server = self.serve(image, "--commit-interval", "0.2")
-            writers = [Writer(server, number, *states[number], harness.SEED + kill * 100 + number)
-                       for number in range(len(states))]
+            writers = [Writer(server, client, harness.SEED + kill * 1000 + client.number) for client in clients]
             for writer in writers:
                 writer.start()
-            time.sleep(0.2 + chance.random())
-            server.kill()
             for writer in writers:
-                writer.join(60)
-                self.assertFalse(writer.is_alive(), "a client hangs")
-            syncs += sum(writer.syncs for writer in writers)
-            harness.run("check", image)
-            self.compare(image, states, kill)
-        self.assertGreater(syncs, 0)
-        if harness.ORACLE.exists():
-            status, output = harness.oracle("check", image)
-            self.assertEqual(status, 0, output)
-        # A stop in good order gives back what the crashes left.
-        server = self.serve(image)
-        with server.connect() as connection:
-            root = connection.attach("glenda", "main")
-            for number, (contents, _) in enumerate(states):
-                for entry in root.list("/w%d" % number):
-                    root.remove("/w%d/%s" % (number, entry.name))
-        self.assertEqual(server.halt(), 0, server.output())
+                self.assertTrue(writer.looked.wait(120), "kill %d: a client hangs" % kill)
+            if kill < kills:
+                time.sleep(chance.random() * 0.6)
+                server.kill()
+            else:
+                # The last time in good order.
+                self.assertEqual(server.halt(), 0, server.output())
+            for writer in writers:
+                writer.join(120)
+                self.assertFalse(writer.is_alive(), "kill %d: a client hangs" % kill)
+                self.assertIsNone(writer.fault if not self.ended(writer, kill, kills) else None,
+                                  "kill %d, seed %d, client %d" % (kill, harness.SEED, writer.client.number))
+            totals["operations"] += sum(writer.operations for writer in writers)
+            totals["syncs"] += sum(writer.syncs for writer in writers)
+            totals["lost"] += sum(writer.lost_steps for writer in writers)
+            harness.run("check", "--strict", image)
+            if kill % oracle_every == oracle_every - 1 and harness.ORACLE.exists():
+                status, output = harness.oracle("check", "--strict", image)
+                self.assertEqual(status, 0, output)
+            if kill % 50 == 49:
+                print("        %d kills: %r" % (kill + 1, totals), flush=True)
+        self.assertGreater(totals["syncs"], 0)
+        print("        %d kills, %d clients: %d changes, %d syncs acknowledged and found, %d steps after them gone"
+              % (kills, len(clients), totals["operations"], totals["syncs"], totals["lost"]), flush=True)
         self.assert_clean(image)
 
-    def compare(self, image, states, kill):
-        """What is on the disk is what was synced, or something newer that was written."""
-        server = self.serve(image)
-        with server.connect() as connection:
-            root = connection.attach("glenda", "main")
-            for number, (contents, durable) in enumerate(states):
-                found = {}
-                try:
-                    entries = root.list("/w%d" % number)
-                except ninep.ServerError:
-                    entries = []
-                    self.assertFalse(durable, "kill %d: a synced directory is gone" % kill)
-                for entry in entries:
-                    path = "/w%d/%s" % (number, entry.name)
-                    found[path] = root.get(path)
-                for path, value in durable.items():
-                    if value is not None and contents.get(path) == value:
-                        self.assertTrue(found.get(path) == harness_bytes(value),
-                                        "kill %d: %s is not what was synced" % (kill, path))
-                for path, data in found.items():
-                    if data:
-                        # Whole pieces of one writer's value: a prefix, for a write cut short.
-                        value = int(data[:10])
-                        self.assertTrue(harness_bytes(value).startswith(data), "kill %d: %s" % (kill, path))
-                contents.clear()
-                contents.update({path: int(data[:10]) if data else 0 for path, data in found.items()})
-                durable.clear()
-                durable.update(contents)
-        self.assertEqual(server.halt(), 0, server.output())
+    def ended(self, writer, kill, kills):
+        """Whether the writer was stopped by a server that ends in good order, which refuses what comes then."""
+        return kill == kills and writer.fault is not None and writer.fault.startswith("ServerError")
 
 
 if __name__ == "__main__":
