@@ -12,6 +12,7 @@ let package = Package(
     platforms: [.macOS(.v26)],
     products: [
         .executable(name: "gefs", targets: ["GefsTool"]),
+        .executable(name: "gefs-stress", targets: ["GefsStressTool"]),
         .library(name: "GefsEngine", targets: ["GefsFormat", "GefsEngine"]),
         .library(name: "NineP", targets: ["NineP", "GefsClient"]),
         .library(name: "GefsServer", targets: ["GefsServer"]),
@@ -61,9 +62,17 @@ let package = Package(
         .target(
             name: "GefsExample", dependencies: ["GefsEngine"], path: "Examples/GefsExample",
             swiftSettings: strict),
+        .target(
+            name: "GefsStress", dependencies: ["GefsFormat", "GefsEngine"], swiftSettings: strict),
+        .executableTarget(
+            name: "GefsStressTool",
+            dependencies: [
+                "GefsStress",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
         .testTarget(
             name: "GefsEngineTests",
-            dependencies: ["GefsFormat", "GefsEngine", "GefsCrash", "GefsExample"],
+            dependencies: ["GefsFormat", "GefsEngine", "GefsCrash", "GefsExample", "GefsStress"],
             swiftSettings: strict),
         .testTarget(
             name: "GefsServerTests",

@@ -51,6 +51,7 @@ extension ControlService {
         let space = fileSystem.space()
         let percent = space.size == 0 ? 0 : space.used * 100 / space.size
         var lines = ["gefs p9", "usage \(percent) \(space.used) \(space.size)"]
+        if let failureText { lines.append("failure \(failureText)") }
         let labels = try fileSystem.labels()
         lines += try settings(of: nil)
         for label in labels where label.isMutable { lines += try settings(of: label.name) }

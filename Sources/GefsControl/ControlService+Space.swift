@@ -5,7 +5,9 @@ extension ControlService {
     /// `df [--explain]`
     func showSpace(_ arguments: [String], _ reply: Reply) throws {
         switch arguments {
-        case []: try reply(DiskSpaceReport(fileSystem.settledSpace()))
+        case []:
+            let space = fileSystem.settledSpace()
+            try reply(DiskSpaceReport(space, failure: failureText))
         case ["--explain"]:
             let space = try failing { () throws(FileError) in try fileSystem.explainSpace() }
             try reply(SpaceUseReport(space))

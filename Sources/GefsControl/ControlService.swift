@@ -127,7 +127,13 @@ public final class ControlService: Sendable {
         guard let server else {
             throw CommandFailure(image, "no server holds it", status: .failed)
         }
-        try failing { () throws(FileError) in try settle() }
+        do throws(FileError) {
+            try settle()
+        } catch {
+            // A volume that refuses changes gets no better by being served on.
+            if fileSystem.failure != nil { server.halt() }
+            throw CommandFailure(image, error)
+        }
         try reply(HaltReport(image: image, process: server.description.process))
         server.halt()
     }
@@ -148,6 +154,9 @@ public final class ControlService: Sendable {
         try reply(PermissiveReport(before: before, after: server.isPermissive))
     }
 
+    /// Why the volume refuses changes, where something failed.
+    var failureText: String? { fileSystem.failure.map { CommandFailure(image, $0).why } }
+
     private func volumeReport() throws -> VolumeReport {
         let superblock = try failing { () throws(FileError) in try fileSystem.lastCommit() }
         let space = fileSystem.space()
@@ -160,7 +169,7 @@ public final class ControlService: Sendable {
             branches: labels.count { $0.isMutable }, users: fileSystem.users.users.count,
             nextQid: superblock.nextQid, nextGeneration: superblock.nextGeneration.rawValue,
             commit: superblock.commitGeneration, readOnly: fileSystem.isReadOnly,
-            failure: fileSystem.failure.map { CommandFailure(image, $0).why },
+            failure: failureText,
             server: server?.description)
     }
 }

@@ -117,7 +117,9 @@ public struct ReportText: Sendable {
             "all", size(report.used), size(report.size), size(report.reserve),
             Self.percent(report.used, of: report.size),
         ])
-        return table.lines() + ["available: \(size(report.available))"]
+        var lines = table.lines() + ["available: \(size(report.available))"]
+        if let failure = report.failure { lines.append("nothing can be written: \(failure)") }
+        return lines
     }
 
     private static func percent(_ part: UInt64, of whole: UInt64) -> String {

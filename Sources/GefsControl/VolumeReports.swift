@@ -20,8 +20,11 @@ public struct DiskSpaceReport: Report {
     /// What a write can still get.
     public var available: UInt64
     public var arenas: [Arena]
+    /// Why nothing can be written, where something failed.
+    public var failure: String?
 
-    init(_ space: SpaceReport) {
+    init(_ space: SpaceReport, failure: String?) {
+        self.failure = failure
         size = space.size
         used = space.used
         reserve = space.reserve

@@ -89,6 +89,11 @@ public struct MemoryImage: Sendable, Equatable {
         }
     }
 
+    /// Numbers of the pages that something was written to.
+    func heldPages() -> Set<UInt64> {
+        Set(pages.indices.lazy.filter { !pages[$0].isEmpty }.map(UInt64.init))
+    }
+
     /// Offset of the first byte that differs, or nil; a shorter image differs at its end.
     public func firstDifference(from other: MemoryImage) -> UInt64? {
         for page in 0..<min(pages.count, other.pages.count) where pages[page] != other.pages[page] {

@@ -16,8 +16,9 @@ public final class RecordingDevice: BlockDevice {
         var faults = InjectedFaults()
     }
 
-    private let below: any BlockDevice
+    let below: any BlockDevice
     let state: Mutex<State>
+    let delay = Mutex<@Sendable (UInt64) -> Void>({ _ in })
 
     public var byteCount: UInt64 { below.byteCount }
     public var isReadOnly: Bool { below.isReadOnly }
@@ -115,8 +116,10 @@ extension RecordingDevice {
         at offset: UInt64, into buffers: [UnsafeMutableRawBufferPointer]
     ) throws(DeviceError) {
         let byteCount = buffers.reduce(0) { $0 + $1.count }
-        if let errno = state.withLock({ $0.faults.ofRead(at: offset, byteCount: byteCount) }) {
-            throw .readFailed(offset: offset, byteCount: byteCount, errno: errno)
+        let effect = passingDelay(
+            state.withLock { $0.faults.effect(on: .read, at: offset, byteCount: byteCount) })
+        if let effect {
+            return try read(at: offset, into: buffers, byteCount: byteCount, under: effect)
         }
         try below.read(at: offset, into: buffers)
     }
@@ -125,15 +128,27 @@ extension RecordingDevice {
         at offset: UInt64, from buffers: [UnsafeRawBufferPointer]
     ) throws(DeviceError) {
         let bytes = buffers.flatMap { Array($0) }
-        if let errno = state.withLock({ $0.faults.ofWrite(at: offset, byteCount: bytes.count) }) {
-            throw .writeFailed(offset: offset, byteCount: bytes.count, errno: errno)
-        }
-        try below.write(at: offset, from: buffers)
-        state.withLock { $0.recording.events.append(.write(offset: offset, bytes: bytes)) }
+        let effect = passingDelay(
+            state.withLock { $0.faults.effect(on: .write, at: offset, byteCount: bytes.count) })
+        if let effect { return try write(bytes, at: offset, under: effect) }
+        try record(bytes, at: offset)
     }
 
     public func flush() throws(DeviceError) {
-        if let errno = state.withLock({ $0.faults.ofFlush() }) { throw .flushFailed(errno: errno) }
+        let effect = passingDelay(state.withLock { $0.faults.effect(on: .flush) })
+        if let effect { return try flush(under: effect) }
+        try recordFlush()
+    }
+
+    /// Does a write and remembers it.
+    func record(_ bytes: [UInt8], at offset: UInt64) throws(DeviceError) {
+        guard !bytes.isEmpty else { return }
+        try bytes.withBytes { (raw) throws(DeviceError) in try below.write(at: offset, from: raw) }
+        state.withLock { $0.recording.events.append(.write(offset: offset, bytes: bytes)) }
+    }
+
+    /// Flushes and remembers it.
+    func recordFlush() throws(DeviceError) {
         try below.flush()
         state.withLock { $0.recording.events.append(.flush) }
     }

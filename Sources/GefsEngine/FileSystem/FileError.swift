@@ -74,6 +74,16 @@ public enum FileError: Error, Hashable, Sendable {
     case outOfThreads
     /// The volume has been closed.
     case closed
+
+    /// What is to be said of the error in a log: what failed and where, in words.
+    var reason: String {
+        switch self {
+        case .device(let error): "\(error)"
+        case .corrupt(let block): "\(block)"
+        case .store(let error): "\(error)"
+        default: "\(self)"
+        }
+    }
 }
 
 /// Why a users file is refused. Source: SEMANTICS 7, 12.46.

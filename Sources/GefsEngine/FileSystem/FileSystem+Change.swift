@@ -171,7 +171,9 @@ extension Branch {
             needed += promise(forPutting: parent.key, valueBytes: DirectoryEntry.byteCount)
             needed += SpacePromise(keys: 1, bytes: newKey.bytes.count)
         }
-        try take(needed, as: caller, drawsOnReserve: false)
+        // What only makes room must work on a full disk.
+        let shrinks = changes.length.map { $0 < UInt64(bitPattern: node.entry.length) } ?? false
+        try take(needed, as: caller, drawsOnReserve: shrinks && newKey == nil)
         if let length = changes.length {
             if length < UInt64(bitPattern: node.entry.length) {
                 try shrink(node, to: length, data, as: caller)

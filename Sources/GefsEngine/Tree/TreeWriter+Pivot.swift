@@ -5,6 +5,8 @@ private struct Segment {
     let child: Int
     let messages: Range<Int>
     let byteCount: Int
+    /// Whether some of them give file data back.
+    let freesData: Bool
 }
 
 extension TreeWriter {
@@ -17,7 +19,7 @@ extension TreeWriter {
         let merged = mergeBuffer(pivot, messages)
         let result: NodeList
         let bytesMax = keptBytes == 0 ? 0 : Geometry.pivotBufferBytes
-        if pivot.childCount > 1, stack.bufferBytes(merged) <= bytesMax {
+        if pivot.childCount > 1, stack.bufferBytes(merged) <= bytesMax, !freesData(merged) {
             let copy = copyPivot(pivot, merged, height: node.height)
             result = NodeList(entries: [copy])
         } else {
@@ -110,7 +112,14 @@ extension TreeWriter {
 
     // MARK: Pushing down
 
-    /// Hands the largest shares of the messages to the children they belong to, until the rest
+    /// Whether a run holds removals of file data. They go down to the leaves at once, since the data
+    /// is in use until its pointer is gone: space that is given back is free after the next commit.
+    private func freesData(_ messages: Range<Int>) -> Bool {
+        messages.contains { stack[$0].freesData }
+    }
+
+    /// Hands messages to the children they belong to: those that give data back with all that
+    /// goes the same way, and where the rest does not fit the buffer, the largest shares until it
     /// takes half a buffer at most, or nothing where no message may stay.
     private mutating func push(
         _ messages: Range<Int>, into pivot: PivotView, _ node: ChildEntry, _ block: BlockBuffer,
@@ -169,7 +178,10 @@ extension TreeWriter {
                 byteCount &+= stack[end].bufferBytes
                 end &+= 1
             }
-            segments.append(Segment(child: child, messages: start..<end, byteCount: byteCount))
+            segments.append(
+                Segment(
+                    child: child, messages: start..<end, byteCount: byteCount,
+                    freesData: freesData(start..<end)))
             start = end
         }
         return segments
@@ -178,12 +190,13 @@ extension TreeWriter {
     private func chooseHeaviest(
         _ segments: ContiguousArray<Segment>
     ) -> ContiguousArray<Bool> {
-        var isPushed = ContiguousArray(repeating: false, count: segments.count)
-        var left = segments.reduce(0) { $0 + $1.byteCount }
+        var isPushed = ContiguousArray(segments.map(\.freesData))
+        var left = segments.reduce(0) { $0 + ($1.freesData ? 0 : $1.byteCount) }
+        if keptBytes > 0, left <= Geometry.pivotBufferBytes { return isPushed }
         let byWeight = segments.indices.sorted {
             segments[$0].byteCount > segments[$1].byteCount
         }
-        for index in byWeight {
+        for index in byWeight where !isPushed[index] {
             if left <= keptBytes { break }
             isPushed[index] = true
             left -= segments[index].byteCount
@@ -215,5 +228,12 @@ extension TreeWriter {
             list.owners.removeAll()
         }
         return list
+    }
+}
+
+extension MessageView {
+    /// Whether it takes a pointer to file data away.
+    fileprivate var freesData: Bool {
+        kind.isRemoval && key.first == KeyKind.data.rawValue
     }
 }

@@ -69,14 +69,20 @@ final class SpaceLedger: @unchecked Sendable {
         return room + (arenas.availableBlocksWithReserve - room) / 2
     }
 
-    /// Blocks of file data that writes can still get, when nodes for them are left out.
+    /// Blocks of file data that a file can still get by writes one after the other.
     var availableBlocks: Int {
         lock.locked {
-            let need = outstanding.blocks(height: height, nodesMax: arenas.usedBlocks)
+            var promised = outstanding
+            promised += Self.write
+            let need = promised.blocks(height: height, nodesMax: arenas.usedBlocks)
             let free = max(0, room(drawsOnReserve: false) - need - commitBlocks)
             return free - (free + Self.blocksPerLeaf - 1) / Self.blocksPerLeaf
         }
     }
+
+    /// What a long write promises besides its data and their pointers: its file's entry, the first
+    /// pointer, and the last block that was cut short before.
+    private static let write = SpacePromise(dataBlocks: 1, keys: 4, bytes: 1024)
 
     /// Pointers to file data that a leaf holds: one in 256 blocks is for leaves, and those above.
     private static let blocksPerLeaf = 256

@@ -32,7 +32,6 @@ extension Volume {
         waiting.append(contentsOf: work.takeRetired())
         holdDropped(work)
         try makeDurable(work, pending)
-        answer(work.requests, .success(()))
         lock.locked { requests.hasLeftovers = hasLeftovers }
         isReclaimPaused = false
         forgetIdleBranches()
@@ -144,7 +143,7 @@ extension Volume {
         }
         superblock = next
         arenas.didCommit()
-        announce(work.number)
+        announce(work)
         do throws(DeviceError) {
             // Copies: the next flush covers them.
             let backup = DeviceLayout.backupSuperblock(deviceBytes: device.byteCount)
@@ -155,11 +154,13 @@ extension Volume {
         }
     }
 
-    private func announce(_ number: UInt64) {
-        durableCommit = number
+    /// Tells all who wait for the commit, before anything else can fail.
+    private func announce(_ work: CommitWork) {
+        durableCommit = work.number
         lock.locked {
-            requests.durable = number
+            requests.durable = work.number
             lock.signal()
         }
+        answer(work.requests, .success(()))
     }
 }

@@ -79,7 +79,8 @@ extension Volume {
         try onFlushThread { _ in }
     }
 
-    /// Runs a function where nothing is being flushed or committed, and waits for it.
+    /// Runs a function where nothing is being flushed or committed, and waits for it. A volume that
+    /// refuses changes runs it, too: what it sees is not always what a commit left.
     func onFlushThread<Result>(
         _ body: @escaping (Volume) -> Result
     ) throws(FileError) -> Result {
@@ -140,7 +141,6 @@ extension Volume {
                 }
             } catch {
                 fail(error)
-                break
             }
         }
         lock.locked {
@@ -163,6 +163,12 @@ extension Volume {
                 if let errand = requests.errands.first {
                     requests.errands.removeFirst()
                     return .errand(errand)
+                }
+                if failure != nil {
+                    // Nothing is written any more; those who only look are served on.
+                    if requests.isStopping { return nil }
+                    lock.wait()
+                    continue
                 }
                 if requests.wantsCommit { return .commit }
                 if requests.isStopping { return nil }
@@ -207,7 +213,7 @@ extension Volume {
             if failure == nil { failure = error }
             lock.signal()
         }
-        log("changes are refused from now on: \(error)")
+        log("changes are refused from now on: \(error.reason)")
     }
 
     static func monotonicNanoseconds() -> Int64 {

@@ -39,7 +39,11 @@ enum Administration {
         do {
             try fileSystem.close()
         } catch {
-            throw CommandFailure(ByteText.shown(image), error)
+            var failure = CommandFailure(ByteText.shown(image), error)
+            if fileSystem.failure != nil {
+                failure.next = "what was synced before is on the disk, later changes are lost"
+            }
+            throw failure
         }
     }
 }
