@@ -1,3 +1,4 @@
+import GefsCrash
 import GefsFormat
 import Testing
 
@@ -53,7 +54,7 @@ struct FailingDiskTests {
     ) throws {
         let volume = try TestVolume()
         try volume.makeFile("synced", [1, 2, 3])
-        try volume.settle()
+        try volume.commitWholly()
         try volume.makeFile("dirty", [4, 5, 6])
         volume.device.inject(DeviceFault(.write, .fail(errno: errno)))
         let first = #expect(throws: FileError.self) { try volume.sync() }
@@ -90,7 +91,7 @@ struct FailingDiskTests {
     func `a failed flush is not tried again as if nothing had happened`() throws {
         let volume = try TestVolume()
         try volume.makeFile("a", [1])
-        try volume.settle()
+        try volume.commitWholly()
         try volume.makeFile("b", [2])
         volume.device.inject(DeviceFault(.flush, .forget(errno: EIO)))
         #expect(throws: FileError.device(.flushFailed(errno: EIO))) { try volume.sync() }
@@ -133,7 +134,7 @@ struct FailingDiskTests {
         for fills in [true, false] {
             let volume = try TestVolume()
             try volume.makeFile("a", [UInt8](repeating: 1, count: 100_000))
-            try volume.settle()
+            try volume.commitWholly()
             if fills {
                 volume.device.fillUp(after: 64 << 10)
             } else {
@@ -189,7 +190,7 @@ struct FailingDiskTests {
 
 extension TestVolume {
     /// Commits, and waits until the copies that a commit writes behind its acknowledgement are written.
-    fileprivate func settle() throws { try fileSystem.volume.syncAndReclaim() }
+    fileprivate func commitWholly() throws { try fileSystem.volume.syncAndReclaim() }
 }
 
 /// A run with faults of one kind, and what has to hold after it.
@@ -216,9 +217,11 @@ private final class FaultRun {
 
     /// Returns whether the volume has stopped taking changes.
     func perform() throws -> Bool {
-        for _ in 0..<150 {
+        for round in 0..<150 {
             do {
                 try workload.step(volume)
+                // Reads of what has left the cache.
+                if round % 10 == 0 { _ = try volume.state() }
             } catch let error as FileError {
                 try #require(Self.isOfDisk(error), "\(kind), seed \(seed): \(error)")
                 if volume.fileSystem.failure != nil { break }
@@ -288,8 +291,8 @@ extension DeviceFault.Kind {
     fileprivate var operations: Int {
         switch self {
         case .flushError, .forgettingFlush: 12
-        case .readError, .shortRead, .wrongData: 8
-        default: 100
+        case .readError, .shortRead, .wrongData: 4
+        default: 25
         }
     }
 }

@@ -1,3 +1,4 @@
+import GefsCrash
 import GefsFormat
 import Testing
 
