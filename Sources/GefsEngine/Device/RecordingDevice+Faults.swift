@@ -1,3 +1,4 @@
+import GefsFormat
 import Synchronization
 
 #if canImport(Glibc)
@@ -185,7 +186,7 @@ extension RecordingDevice {
         case .garble:
             try below.read(at: offset, into: buffers)
             for buffer in buffers {
-                for index in stride(from: 0, to: buffer.count, by: Self.sectorBytes) {
+                for index in stride(from: 0, to: buffer.count, by: Geometry.sectorBytes) {
                     buffer[index] ^= 1
                 }
             }
@@ -261,7 +262,7 @@ extension RecordingDevice {
 
     /// The first half of a transfer, in whole sectors.
     private static func half(_ byteCount: Int) -> Int {
-        byteCount / 2 / sectorBytes * sectorBytes
+        byteCount / 2 / Geometry.sectorBytes * Geometry.sectorBytes
     }
 
     private func currentImage() -> MemoryImage { image(after: events.count) }
