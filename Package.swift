@@ -13,6 +13,7 @@ let package = Package(
     products: [
         .executable(name: "gefs", targets: ["GefsTool"]),
         .executable(name: "gefs-stress", targets: ["GefsStressTool"]),
+        .executable(name: "gefs-damage", targets: ["GefsDamageTool"]),
         .library(name: "GefsEngine", targets: ["GefsFormat", "GefsEngine"]),
         .library(name: "NineP", targets: ["NineP", "GefsClient"]),
         .library(name: "GefsServer", targets: ["GefsServer"]),
@@ -30,6 +31,14 @@ let package = Package(
         .target(name: "NineP", swiftSettings: strict),
         .target(
             name: "GefsEngine", dependencies: ["CPlatform", "GefsFormat"], swiftSettings: strict),
+        .target(
+            name: "GefsDamage", dependencies: ["GefsFormat", "GefsEngine"], swiftSettings: strict),
+        .executableTarget(
+            name: "GefsDamageTool",
+            dependencies: [
+                "GefsDamage", "GefsEngine",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
         .target(name: "GefsClient", dependencies: ["CPlatform", "NineP"], swiftSettings: strict),
         .target(
             name: "GefsServer",
