@@ -81,7 +81,9 @@ let package = Package(
             ], swiftSettings: strict),
         .testTarget(
             name: "GefsEngineTests",
-            dependencies: ["GefsFormat", "GefsEngine", "GefsCrash", "GefsExample", "GefsStress"],
+            dependencies: [
+                "GefsFormat", "GefsEngine", "GefsCrash", "GefsDamage", "GefsExample", "GefsStress",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "GefsServerTests",

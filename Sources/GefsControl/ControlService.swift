@@ -54,6 +54,9 @@ public final class ControlService: Sendable {
             usage: "retain BRANCH|- SPEC...|none|default",
             effect: "set which automatic snapshots are kept"),
         .init(
+            usage: "scrub [start] [--rate RATE] | status | pause | resume | cancel",
+            effect: "verify all blocks, gently; the server goes on"),
+        .init(
             usage: "set [BRANCH] KEY VALUE", effect: "make a setting of the volume or of a branch"),
         .init(usage: "show fid|tree [NAME]|users|bstate|free", effect: "show what is in memory"),
         .init(usage: "snap FROM NAME", effect: "make a snapshot; snap -m makes a branch"),
@@ -94,6 +97,7 @@ public final class ControlService: Sendable {
         case "delsnap", "fork": try label(words, reply)
         case "reserve", "usereserve": try reserve(words, reply)
         case "retain": try retain(arguments, reply)
+        case "scrub": return try scrub(arguments, reply)
         case "save": try save(arguments, reply)
         case "set": try set(arguments, reply)
         case "show": try show(arguments, reply)
@@ -170,6 +174,7 @@ public final class ControlService: Sendable {
             nextQid: superblock.nextQid, nextGeneration: superblock.nextGeneration.rawValue,
             commit: superblock.commitGeneration, readOnly: fileSystem.isReadOnly,
             failure: failureText,
+            scrub: ScrubReport(fileSystem.scrubState),
             server: server?.description)
     }
 }

@@ -20,6 +20,8 @@ public struct ReportText: Sendable {
         switch type {
         case FindingReport.type: return lines(try decode(FindingReport.self))
         case CheckResultReport.type: return lines(try decode(CheckResultReport.self))
+        case DamagedBlockReport.type: return try decode(DamagedBlockReport.self).lines()
+        case ScrubReport.type: return [try decode(ScrubReport.self).line(size)]
         case RepairResultReport.type: return lines(try decode(RepairResultReport.self))
         case RepairNoteReport.type: return [try decode(RepairNoteReport.self).message]
         case DeviceRepairReport.type: return [try decode(DeviceRepairReport.self).line]
@@ -143,6 +145,7 @@ public struct ReportText: Sendable {
         table.append(["next", "generation \(report.nextGeneration), qid \(report.nextQid)"])
         // Who only looks at an image has it open for reading; that says nothing about the image.
         if report.readOnly, report.server != nil { table.append(["state", "read-only"]) }
+        if let scrub = report.scrub { table.append(["health", scrub.line(size)]) }
         if let failure = report.failure { table.append(["failure", failure]) }
         if let server = report.server {
             table.append([

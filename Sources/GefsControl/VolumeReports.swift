@@ -63,6 +63,8 @@ public struct VolumeReport: Report {
     public var readOnly: Bool
     /// Why the volume refuses changes, where something failed.
     public var failure: String?
+    /// The scrub that is under way, or the last one.
+    public var scrub: ScrubReport?
     public var server: Server?
 
     /// Who serves the volume.

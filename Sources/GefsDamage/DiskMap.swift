@@ -62,6 +62,8 @@ package struct DiskMap {
         where roles[block] == nil {
             blocks[.free, default: []].append(block)
         }
+        // Sets come in another order in each process, and samples are to be found again.
+        for role in Role.allCases { blocks[role]?.sort() }
     }
 
     /// What the block at an address holds.
@@ -187,7 +189,7 @@ package struct DiskMap {
                     label: label.name, isMutable: label.record.isMutable, reader: reader))
         }
         // Trees without a label, of disks that the original left.
-        for record in records.values {
+        for (_, record) in records.sorted(by: { $0.key < $1.key }) {
             guard known[record.root.address.rawValue] == nil else { continue }
             var reader = TreeReader(map: self)
             try reader.read(record.root, height: record.height)

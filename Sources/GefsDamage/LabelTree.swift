@@ -67,7 +67,9 @@ package struct LabelTree {
                 file.names = inside.map(\.name).reversed()
                 todo += inside.map { (path + [$0.name], way, $0) }
             }
-            for address in file.data.values { filesOfData[address, default: []].append(files.count) }
+            for address in file.data.values {
+                filesOfData[address, default: []].append(files.count)
+            }
             files.append(file)
         }
     }
@@ -78,6 +80,15 @@ package struct LabelTree {
         let count = Int(min(DiskMap.blockBytes, file.length - min(start, file.length)))
         guard let address = file.data[block] else { return [UInt8](repeating: 0, count: count) }
         return image.bytes(at: address, count: count)
+    }
+
+    /// The keys that a node answers for, for messages.
+    func bounds(of address: UInt64) -> String {
+        guard let node = nodes[address] else { return "(no node of the tree)" }
+        let bounds = [node.low, node.high].map { key in
+            key.map { $0.bytes.map { String($0, radix: 16) }.joined(separator: ".") } ?? "-"
+        }
+        return "(keys \(bounds.joined(separator: " to ")))"
     }
 
     /// Places of the files that may not be readable when a block is damaged.

@@ -38,7 +38,7 @@ struct TreeComparison {
             let affected = dependents[place]
             var places = Array(tree.files.indices)
             if places.count - affected.count > filesMax {
-                places = Array(affected.prefix(filesMax))
+                places = Array(affected.sorted().prefix(filesMax))
                 for _ in 0..<filesMax { places.append(random.below(tree.files.count)) }
             }
             for index in places {
@@ -66,7 +66,9 @@ struct TreeComparison {
         if error == .unknownLabel, mayLackLabels {
             result.refused += 1
         } else if !mayFail {
-            fail("does not need the block, but fails (\(error))", file, tree)
+            fail(
+                "does not need the block \(tree.bounds(of: damage.address)), but fails (\(error))",
+                file, tree)
         } else if !error.names(damage.address) {
             fail("the error does not name the block (\(error))", file, tree)
         } else {

@@ -34,12 +34,15 @@ package enum TrialImages {
             device = MemoryDevice(byteCount: Ream.deviceBytesMin)
             random = SampleRandom(seed: seed)
             try Ream.run(device: device, user: "glenda")
-            fileSystem = try FileSystem.open(device, options: DamageTrial.options(isReadOnly: false))
+            fileSystem = try FileSystem.open(
+                device, options: DamageTrial.options(isReadOnly: false))
         }
 
         private mutating func bytes(_ count: Int) -> [UInt8] {
             let start = random.next()
-            return (0..<count).map { UInt8(truncatingIfNeeded: (start &+ UInt64($0)) &* 0x9e37 >> 7) }
+            return (0..<count).map {
+                UInt8(truncatingIfNeeded: (start &+ UInt64($0)) &* 0x9e37 >> 7)
+            }
         }
 
         private mutating func pick(_ names: [String]) -> String { names[random.below(names.count)] }
@@ -72,6 +75,8 @@ package enum TrialImages {
         }
 
         private mutating func changeFile(_ files: Int, _ branch: String) throws {
+            // What the reclaimer does in its own time shall not make one image of two.
+            defer { fileSystem.drainReclaims() }
             let path = "file\(random.below(files))"
             switch random.below(6) {
             case 0:

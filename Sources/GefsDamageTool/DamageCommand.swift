@@ -45,7 +45,8 @@ struct DamageCommand: ParsableCommand {
     @Option(help: "An image to damage copies of, instead of those made by workloads.")
     var image: [String] = []
 
-    @Option(help: "How many files of each label a sample reads, apart from those that need the block.")
+    @Option(
+        help: "How many files of each label a sample reads, apart from those that need the block.")
     var files: Int?
 
     @Option(help: "Samples on one image before the next one is made.")
@@ -91,7 +92,9 @@ struct DamageCommand: ParsableCommand {
     }
 
     private func replay(_ number: Int) -> String {
-        var words = ["gefs-damage --seed \(seed) --first \(number) --samples 1 --stretch \(stretch)"]
+        var words = [
+            "gefs-damage --seed \(seed) --first \(number) --samples 1 --stretch \(stretch)"
+        ]
         if let workload { words.append("--workload \(workload)") }
         words += image.map { "--image \($0)" }
         if let files { words.append("--files \(files)") }

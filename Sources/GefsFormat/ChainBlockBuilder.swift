@@ -72,4 +72,12 @@ public struct ChainBlockBuilder {
     public static func setNext(_ next: BlockPointer, in block: UnsafeMutableRawPointer) {
         next.encode(into: block + Layout.next)
     }
+
+    /// Writes into a finished block where it is going to lie, so that a copy of it elsewhere, or
+    /// another link, is noticed. Only the first sector changes; the original ignores it.
+    public static func seal(_ block: UnsafeMutableRawPointer, at address: BlockAddress) {
+        var next = BlockPointer(decoding: block + Layout.next)
+        next.hash = ChainTag.make(entries: block[Layout.hash], next: next.address, at: address)
+        next.encode(into: block + Layout.next)
+    }
 }

@@ -24,7 +24,8 @@ public struct ChainBlockView: @unchecked Sendable {
     /// Checks a block that must be of kind `kind`.
     ///
     /// The memory has to live as long as the view.
-    /// - Throws: `CorruptBlock` when kind, size or hash are wrong.
+    /// - Throws: `CorruptBlock` when kind, size or hash are wrong, or a block of ours lies elsewhere
+    ///   than it was written for, or links elsewhere (`ChainTag`).
     public init(
         checking block: UnsafeRawBufferPointer, at address: BlockAddress, expecting kind: BlockKind
     ) throws(CorruptBlock) {
@@ -44,6 +45,13 @@ public struct ChainBlockView: @unchecked Sendable {
             UnsafeRawBufferPointer(start: base + Layout.entries, count: usedBytes))
         guard hash == base[Layout.hash] else {
             throw CorruptBlock(address, kind, .hash(found: hash, expected: base[Layout.hash]))
+        }
+        let next = BlockPointer(decoding: base + Layout.next)
+        switch ChainTag.verdict(next.hash, entries: hash, next: next.address, at: address) {
+        case .good, .untagged: break
+        case .misplaced(let place): throw CorruptBlock(address, kind, .misplaced(place))
+        case .link(let found, let expected):
+            throw CorruptBlock(address, kind, .link(found: found, expected: expected))
         }
         self.base = base
         self.address = address

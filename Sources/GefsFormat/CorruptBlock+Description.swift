@@ -47,6 +47,8 @@ extension CorruptBlock.Reason: CustomStringConvertible {
         switch self {
         case .entryBytes(let byteCount):
             "\(byteCount) bytes of entries, expected words and at most \(Geometry.logSpaceBytes)"
+        case .misplaced(let place): "holds what was written for \(place)"
+        case .link(let found, let expected): "goes on at \(found), expected \(expected)"
         case .logOperation(let offset, let operation):
             "entry at \(offset): operation \(operation), expected 1 to 5"
         case .logTruncated(let offset): "entry at \(offset): second word is missing"

@@ -77,6 +77,10 @@ public struct CorruptBlock: Error, Hashable, Sendable {
 
         /// The used bytes of a log or deadlist block are too many, or no whole words.
         case entryBytes(Int)
+        /// A block that was written for another place.
+        case misplaced(BlockAddress)
+        /// A link that was another one when the block was written.
+        case link(found: BlockAddress, expected: BlockAddress)
         /// An unknown operation in an allocation log.
         case logOperation(offset: Int, UInt8)
         /// A log entry whose second word is missing.

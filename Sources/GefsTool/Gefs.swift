@@ -28,8 +28,8 @@ struct Gefs: VerbGroup {
             CommandGroup(
                 name: "File systems",
                 subcommands: [
-                    ReamVerb.self, ServeVerb.self, InfoVerb.self, CheckVerb.self, SpaceVerb.self,
-                    GrowVerb.self, SnapshotVerbs.self, TryVerb.self,
+                    ReamVerb.self, ServeVerb.self, InfoVerb.self, CheckVerb.self,
+                    ScrubVerb.self, SpaceVerb.self, GrowVerb.self, SnapshotVerbs.self, TryVerb.self,
                 ]),
             CommandGroup(
                 name: "Files",

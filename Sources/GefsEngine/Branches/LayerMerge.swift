@@ -24,9 +24,13 @@ struct LayerMerge {
         self.prefix = prefix.bytes
         self.after = after
         let start = after ?? prefix.bytes
-        tree = start.withUnsafeBytes {
-            Tree.Scan(
-                root: view.version.root, source: volume.reader, from: $0, mayBlock: mayBlock)
+        // Bounded: what lies behind the prefix is not read, since it may be damaged.
+        tree = prefix.withBytes { prefix in
+            start.withUnsafeBytes {
+                Tree.Scan(
+                    root: view.version.root, source: volume.reader, prefix: prefix, from: $0,
+                    mayBlock: mayBlock)
+            }
         }
         for layer in view.frozen.reversed() {
             var cursor = start.withUnsafeBytes { layer.memtable.seek($0) }

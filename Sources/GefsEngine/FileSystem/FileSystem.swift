@@ -49,6 +49,7 @@ public final class FileSystem: @unchecked Sendable {
     /// - Throws: what kept the last changes from becoming durable.
     public func close() throws(FileError) {
         defer { volume.stop() }
+        volume.scrubber.finish()
         volume.scheduler.finish()
         volume.reclaimer.finish()
         try volume.sync()

@@ -68,7 +68,7 @@ final class SnapshotTree: @unchecked Sendable {
         }
         do throws(ReadError) {
             var scan = prefix.withUnsafeBytes {
-                Tree.Scan(root: version.root, source: reader, from: $0, mayBlock: true)
+                Tree.Scan(root: version.root, source: reader, prefix: $0, mayBlock: true)
             }
             while let item = try scan.next(), item.key.starts(with: prefix) {
                 let key = Array(item.key)

@@ -229,6 +229,7 @@ extension Volume {
         _ buffer: BlockBuffer, _ commit: CommitWork
     ) throws(FileError) -> BlockPointer {
         guard let address = allocateNode() else { throw .volumeFull }
+        ChainBlockBuilder.seal(buffer.base, at: address)
         commit.queue.add(address, buffer)
         commit.chainBlocks[address] = buffer
         return BlockPointer(address: address, hash: 0, generation: .zero)

@@ -79,12 +79,12 @@ final class CommittedHistory: @unchecked Sendable {
         return result
     }
 
-    private func deadlists() throws(FileError) -> [Deadlist] {
+    func deadlists() throws(FileError) -> [Deadlist] {
         var lists: [Deadlist] = []
         let prefix = Key.prefix(.deadlist)
         do throws(ReadError) {
             var scan = prefix.bytes.withUnsafeBytes {
-                Tree.Scan(root: tree.root, source: volume.reader, from: $0, mayBlock: true)
+                Tree.Scan(root: tree.root, source: volume.reader, prefix: $0, mayBlock: true)
             }
             while let item = try scan.next(), item.key.first == KeyKind.deadlist.rawValue {
                 guard case .deadlist(let generation, let birth)? = try? DecodedKey(item.key),

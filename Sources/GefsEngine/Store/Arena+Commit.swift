@@ -140,6 +140,7 @@ extension ArenaLog {
             assert(tailBytes <= Self.sectorEntryBytes)
             builder.finish(kind: .allocationLog, next: link)
         }
+        ChainBlockBuilder.seal(buffer.base, at: tail)
         tailSector = Array(buffer.bytes[..<Geometry.sectorBytes])
         return StoreWrite(at: tail, buffer, byteCount: Geometry.sectorBytes)
     }

@@ -133,7 +133,7 @@ extension Arena {
             tailBytes: state.stoppedAt ?? view.usedBytes, lastBarrier: state.lastBarrier)
         if log.tailBytes < view.usedBytes || !view.next.isNone {
             log.needsCut = true
-            log.tailSector = cutSector(block, keeping: log.tailBytes)
+            log.tailSector = cutSector(block, at: view.address, keeping: log.tailBytes)
         }
         state.map.settle()
         return Arena(
@@ -143,7 +143,7 @@ extension Arena {
 
     /// The first sector of a log block that ends behind `byteCount` entry bytes, chain included.
     private static func cutSector(
-        _ block: UnsafeRawBufferPointer, keeping byteCount: Int
+        _ block: UnsafeRawBufferPointer, at address: BlockAddress, keeping byteCount: Int
     ) -> [UInt8] {
         let copy = UnsafeMutableRawBufferPointer.allocate(
             byteCount: Geometry.blockBytes, alignment: 8)
@@ -152,6 +152,7 @@ extension Arena {
         if let base = copy.baseAddress {
             var builder = ChainBlockBuilder(continuing: base, usedBytes: byteCount)
             builder.finish(kind: .allocationLog)
+            ChainBlockBuilder.seal(base, at: address)
         }
         return Array(copy[..<Geometry.sectorBytes])
     }

@@ -34,9 +34,14 @@ extension ArenaSet {
     /// The primary superblock is preferred. If it is valid but names an arena that matches neither
     /// copy of its header, the backup is tried.
     ///
+    /// - Parameter skipped: given what is wrong with each arena that cannot be used, which is then
+    ///   left out: good for a volume that nobody writes to, which needs no free maps. If nil, such
+    ///   an arena is an error.
+    ///
     /// Source: FORMAT 3 and 9.4.
     static func load(
-        from device: any BlockDevice, pool: BlockBufferPool
+        from device: any BlockDevice, pool: BlockBufferPool,
+        skipping skipped: ((StoreError) -> Void)? = nil
     ) throws(StoreError) -> Loaded {
         let pair = SuperblockPair(reading: device)
         let first: Superblock
@@ -49,12 +54,34 @@ extension ArenaSet {
             return Loaded(
                 superblock: first, arenas: try load(first, from: device, pool: pool), pair: pair)
         } catch {
-            guard case .arenaUnusable = error, case .success(let backup) = pair.backup,
-                backup != first,
-                let arenas = try? load(backup, from: device, pool: pool)
-            else { throw error }
-            return Loaded(superblock: backup, arenas: arenas, pair: pair)
+            if case .arenaUnusable = error, case .success(let backup) = pair.backup,
+                backup != first, let arenas = try? load(backup, from: device, pool: pool)
+            {
+                return Loaded(superblock: backup, arenas: arenas, pair: pair)
+            }
+            guard let skipped else { throw error }
+            let arenas = loadUsable(first, from: device, pool: pool, skipping: skipped)
+            return Loaded(superblock: first, arenas: arenas, pair: pair)
         }
+    }
+
+    private static func loadUsable(
+        _ superblock: Superblock, from device: any BlockDevice, pool: BlockBufferPool,
+        skipping skipped: (StoreError) -> Void
+    ) -> ArenaSet {
+        var arenas: [Arena] = []
+        for (index, reference) in superblock.arenas.enumerated() {
+            do throws(StoreError) {
+                arenas.append(
+                    try load(
+                        reference, index: index,
+                        previousEnd: arenas.last?.end ?? UInt64(Geometry.blockBytes),
+                        commitGeneration: superblock.commitGeneration, device: device))
+            } catch {
+                skipped(error)
+            }
+        }
+        return ArenaSet(arenas, pool: pool)
     }
 
     private static func load(

@@ -88,6 +88,7 @@ enum LogLayout {
             }
             assert(isWritten)
             builder.finish(kind: .allocationLog, next: next)
+            ChainBlockBuilder.seal(buffer.base, at: block.address)
             chain.writes.append(StoreWrite(at: block.address, buffer))
             if number == 0 {
                 chain.headHash = MetroHash64.hash(

@@ -81,6 +81,8 @@ extension Volume {
 
     /// Runs a function where nothing is being flushed or committed, and waits for it. A volume that
     /// refuses changes runs it, too: what it sees is not always what a commit left.
+    ///
+    /// - Throws: `.closed`.
     func onFlushThread<Result>(
         _ body: @escaping (Volume) -> Result
     ) throws(FileError) -> Result {
@@ -88,7 +90,7 @@ extension Volume {
         if flushThread == nil { return body(self) }
         var result: Result?
         try lock.locked { () throws(FileError) -> Void in
-            if requests.isStopped { throw .closed }
+            if requests.isStopped { throw failure ?? .closed }
             requests.errands.append { [self] in
                 let value = body(self)
                 lock.locked {
@@ -98,7 +100,7 @@ extension Volume {
             }
             lock.signal()
             while result == nil {
-                if requests.isStopped { throw .closed }
+                if requests.isStopped { throw failure ?? .closed }
                 lock.wait()
             }
         }

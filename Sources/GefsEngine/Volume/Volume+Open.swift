@@ -11,12 +11,20 @@ struct LoadedVolume {
 
 extension Volume {
     /// Loads the last whole commit of a device and makes it ready for writing.
+    ///
+    /// A volume that is only read is opened as long as anything of it can be: free maps are not
+    /// needed, and of a damaged snapshot tree what is left of labels and records is.
     static func open(
         _ device: any BlockDevice, options: VolumeOptions
     ) throws(FileError) -> Volume {
-        let loaded = try load(device)
+        let loaded = try load(device, isReadOnly: options.isReadOnly || device.isReadOnly)
         let volume = Volume(device: device, options: options, loaded: loaded)
-        try volume.loadHistory()
+        do throws(FileError) {
+            try volume.loadHistory()
+        } catch {
+            guard volume.isReadOnly, volume.salvageHistory() else { throw error }
+            volume.noteAtOpen("labels may be missing: \(error)")
+        }
         if !volume.isReadOnly {
             try volume.repairCopies()
             try volume.loadPendingList()
@@ -29,12 +37,17 @@ extension Volume {
         return volume
     }
 
-    private static func load(_ device: any BlockDevice) throws(FileError) -> LoadedVolume {
+    private static func load(
+        _ device: any BlockDevice, isReadOnly: Bool
+    ) throws(FileError) -> LoadedVolume {
         let pool = BlockBufferPool(idleBytesMax: idleBytesMax)
+        var faults: [StoreError] = []
         do throws(StoreError) {
-            let found = try ArenaSet.load(from: device, pool: pool)
+            let found = try ArenaSet.load(
+                from: device, pool: pool, skipping: isReadOnly ? { faults.append($0) } : nil)
             var loaded = LoadedVolume(
                 superblock: found.superblock, arenas: found.arenas, pool: pool)
+            loaded.notes = faults.map { "an arena's free map is unknown: \($0)" }
             if case .failure(let fault) = found.pair.primary {
                 loaded.notes.append("the backup superblock is used: \(fault)")
             } else if !found.pair.agree {
@@ -107,7 +120,14 @@ extension Volume {
         mended.droppedSnapshots = dropQueue.count
         history.change { $0 = graph }
         dialect = hasForeignLink ? .n : .r
-        if dialect == .r, try hasControlFiles() { dialect = .n }
+        if dialect == .r {
+            do throws(FileError) {
+                if try hasControlFiles() { dialect = .n }
+            } catch {
+                // The records are proof enough wherever the two dialects' counts differ.
+                noteAtOpen("label adm cannot be read: \(error)")
+            }
+        }
         miscounted = graph.records.values.filter { graph.isMiscounted($0, in: dialect) }
             .map(\.generation).sorted()
         mended.correctedCounts = miscounted.count
@@ -118,6 +138,22 @@ extension Volume {
         if !miscounted.isEmpty {
             noteAtOpen("\(miscounted.count) snapshots have wrong counts, which are corrected")
         }
+    }
+
+    /// Takes labels and records from what can be read of the snapshot tree.
+    ///
+    /// - Returns: whether there are any.
+    private func salvageHistory() -> Bool {
+        let log = FindingLog(perKindMax: 1)
+        guard let source = ClosedDevice(device, log: log) else { return false }
+        let found = CheckRun.reading(source)
+        var graph = HistoryGraph()
+        for snapshot in found.snapshots { graph.put(snapshot.record) }
+        for label in found.labels where graph.records[label.record.generation] != nil {
+            graph.setLabel(Array(label.key.bytes.dropFirst()), label.record)
+        }
+        history.change { $0 = graph }
+        return !graph.labels.isEmpty
     }
 
     /// Whether label `adm` holds the files `ctl` and `status` of dialect N.
@@ -193,7 +229,14 @@ extension Volume {
             }
             guard isNew else { continue }
             unused.add(branch)
-            if branch.isMutable, !isReadOnly { try branch.recoverClears() }
+            if branch.isMutable, !isReadOnly {
+                do throws(FileError) {
+                    try branch.recoverClears()
+                } catch {
+                    // Their blocks stay allocated, and nothing else suffers.
+                    log("what is left to be reclaimed of removed files is not known: \(error)")
+                }
+            }
             return branch
         }
     }
@@ -215,6 +258,7 @@ extension Volume {
 
     /// Ends the threads without a commit and closes the device.
     func stop() {
+        scrubber.finish()
         scheduler.finish()
         reclaimer.finish()
         lock.locked {

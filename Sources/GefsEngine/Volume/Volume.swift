@@ -60,6 +60,7 @@ final class Volume: @unchecked Sendable {
     let reclaimQueue: ReclaimQueue
     let reclaimer = Reclaimer()
     let scheduler = RetentionScheduler()
+    let scrubber = Scrubber()
     let snapshots: SnapshotTree
     let history = History()
     let changed = ChangedBranches()
@@ -277,7 +278,9 @@ final class Volume: @unchecked Sendable {
             return [decodePointer(value)]
         }
         var pointers = [BlockPointer](repeating: .none, count: run.count)
-        try scanData(qid, from: run.lowerBound, in: root, mayBlock: mayBlock) { index, value in
+        try scanData(
+            qid, from: run.lowerBound, before: run.upperBound, in: root, mayBlock: mayBlock
+        ) { index, value in
             guard index < run.upperBound else { return false }
             if value.count >= BlockPointer.byteCount, let base = value.baseAddress {
                 pointers[Int(index - run.lowerBound)] = BlockPointer(decoding: base)
@@ -303,16 +306,22 @@ final class Volume: @unchecked Sendable {
         return keys
     }
 
+    /// Passes the blocks of a file, in order, until `body` has had enough.
+    ///
+    /// - Parameter end: no node is read that has only blocks from here on.
     func scanData(
-        _ qid: UInt64, from: UInt64, in root: TreeRoot, mayBlock: Bool,
+        _ qid: UInt64, from: UInt64, before end: UInt64 = .max, in root: TreeRoot, mayBlock: Bool,
         _ body: (UInt64, UnsafeRawBufferPointer) -> Bool
     ) throws(FileError) {
         // A block index past the largest offset names nothing.
         guard from <= UInt64.max / UInt64(Geometry.blockBytes) else { return }
         let start = Key.data(qid, block: from)
         do throws(ReadError) {
-            var scan = start.bytes.withUnsafeBytes {
-                Tree.Scan(root: root, source: reader, from: $0, mayBlock: mayBlock)
+            var scan = start.withBytes { start in
+                dataEnd(qid, end).withBytes {
+                    Tree.Scan(
+                        root: root, source: reader, from: start, before: $0, mayBlock: mayBlock)
+                }
             }
             while let item = try scan.next() {
                 guard item.key.count == start.bytes.count, let base = item.key.baseAddress,
@@ -325,6 +334,12 @@ final class Volume: @unchecked Sendable {
         } catch {
             throw FileError(error)
         }
+    }
+
+    /// The first key behind the blocks of a file in front of block `end`.
+    private func dataEnd(_ qid: UInt64, _ end: UInt64) -> Key {
+        if end <= UInt64.max / UInt64(Geometry.blockBytes) { return .data(qid, block: end) }
+        return qid == .max ? .prefix(.entry) : .dataPrefix(qid + 1)
     }
 
     private func decodePointer(_ value: [UInt8]) -> BlockPointer {
@@ -352,7 +367,7 @@ final class Volume: @unchecked Sendable {
         let start = Key.config(prefix)
         do throws(ReadError) {
             var scan = start.bytes.withUnsafeBytes {
-                Tree.Scan(root: root, source: reader, from: $0, mayBlock: true)
+                Tree.Scan(root: root, source: reader, prefix: $0, mayBlock: true)
             }
             while let item = try scan.next() {
                 guard item.key.starts(with: start.bytes) else { break }

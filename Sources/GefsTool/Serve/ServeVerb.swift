@@ -64,6 +64,12 @@ struct ServeVerb: Verb {
     )
     var commitInterval = 5.0
 
+    @Option(
+        help: ArgumentHelp(
+            "Verify all blocks again and again: so long after the last time, as 12h, 7d, 1w.",
+            valueName: "interval"))
+    var scrub: String?
+
     @Flag(help: "Serve one connection on standard input and output, and end with it.")
     var stdio = false
 
@@ -80,6 +86,9 @@ struct ServeVerb: Verb {
         }
         guard (0.01...86400).contains(commitInterval) else {
             throw ValidationError("--commit-interval is from 0.01 to 86400 seconds.")
+        }
+        if let scrub, ScrubInterval.seconds(scrub) == nil {
+            throw ValidationError("'\(scrub)' is no interval: 12h, 7d, 1w.")
         }
         if let cache, CacheLimit.parse(cache) == nil {
             throw ValidationError("'\(cache)' is no size: 512M, 2G, 25%.")
@@ -147,6 +156,9 @@ struct ServeVerb: Verb {
         do {
             cplatform_keep_large_buffers()
             let fileSystem = try FileSystem.open(device, options: options)
+            if let seconds = scrub.flatMap({ ScrubInterval.seconds($0) }) {
+                try fileSystem.scheduleScrubs(every: seconds * 1_000_000_000)
+            }
             for note in fileSystem.openNotes { console.note("\(image): \(note)") }
             return fileSystem
         } catch {
