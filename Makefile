@@ -13,7 +13,7 @@ DESTDIR ?=
 STATIC ?= $(if $(filter Linux,$(shell uname -s)),--static-swift-stdlib)
 BIN := .build/$(CONFIGURATION)/gefs
 
-.PHONY: help run test unit end-to-end build lint format bench install uninstall clean packages
+.PHONY: help run test damage unit end-to-end build lint format bench install uninstall clean packages
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -42,6 +42,10 @@ format: packages ## format the sources
 
 end-to-end: build ## run the tests on the built program (TESTS="name ..." for some of them)
 	GEFS_BINARY=$(abspath $(BIN)) python3 Tests/EndToEndTests/run.py $(TESTS)
+
+damage: packages ## damage images, a block at a time, and look at what comes of it (SAMPLES=3000)
+	$(SWIFT) build -c release --product gefs-damage
+	.build/release/gefs-damage --samples $(or $(SAMPLES),3000) --stretch 500 --files 40
 
 bench: build ## measure speed
 	@if [ -x Benchmarks/run ]; then GEFS_BINARY=$(abspath $(BIN)) Benchmarks/run; \

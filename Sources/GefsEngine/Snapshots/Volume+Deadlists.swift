@@ -76,12 +76,13 @@ extension Volume {
     }
 
     /// Whether a chain has no more blocks than another; both are walked only to the shorter's end.
-    /// One that is broken counts as the longer one: it is not copied.
+    /// One that is broken counts as the longer one: it is not copied. Where both lead in circles,
+    /// either will do.
     private func isShorter(
         _ left: DeadlistRecord, than right: DeadlistRecord, _ work: CommitWork
     ) -> Bool {
         var (a, b) = (left.head.address, right.head.address)
-        while true {
+        for _ in 0..<arenas.blockCount {
             if a == left.tail.address { return true }
             if b == right.tail.address { return false }
             guard let afterA = try? chainView(readChainBlock(a, work), a).next.address else {
@@ -94,6 +95,7 @@ extension Volume {
             if afterB.isNone { return false }
             (a, b) = (afterA, afterB)
         }
+        return false
     }
 
     /// Passes the blocks of a chain that can be read. What lies behind one that cannot is lost: its

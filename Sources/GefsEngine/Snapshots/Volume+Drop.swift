@@ -272,8 +272,12 @@ extension Volume {
         var own = OwnBlocks()
         let all = before.isNone
         var pending = [(pointer: record.root, height: Int(record.height))]
+        // A damaged tree may refer to a node again and again, on each of many levels.
+        var seen: Set<BlockAddress> = []
         while let (pointer, height) = pending.popLast() {
-            guard all || isOwn(pointer, before) else { continue }
+            guard all || isOwn(pointer, before), seen.insert(pointer.address).inserted else {
+                continue
+            }
             own.blocks.append(pointer.address)
             let node: BlockBuffer
             do throws(ReadError) {

@@ -242,6 +242,7 @@ struct MergePlan {
 
 /// Paths of a tree that is yet to be.
 private struct MergedPaths {
+    private static var depthMax: Int { 10_000 }
     private var known: [UInt64: [[UInt8]]] = [:]
 
     mutating func path(
@@ -251,7 +252,10 @@ private struct MergedPaths {
         var names: [[UInt8]] = [file.name]
         var missing: [(qid: UInt64, depth: Int)] = []
         var qid = file.parent
-        while known[qid] == nil, let above = try directory(qid), !above.isRoot {
+        // In a damaged tree directories may lie in circles.
+        while known[qid] == nil, names.count < Self.depthMax, let above = try directory(qid),
+            !above.isRoot
+        {
             missing.append((qid, names.count))
             names.append(above.name)
             qid = above.parent
