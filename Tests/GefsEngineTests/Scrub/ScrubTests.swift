@@ -37,7 +37,7 @@ import Testing
     }
 
     private func damage(_ volume: TestVolume, _ address: UInt64) throws {
-        var bytes = volume.device.image.bytes(at: address, count: 512)
+        var bytes = volume.contents.bytes(at: address, count: 512)
         bytes[77] ^= 4
         try bytes.withUnsafeBytes { try volume.device.write(at: address, from: $0) }
         volume.fileSystem.volume.cache.remove(BlockAddress(rawValue: address))
@@ -145,7 +145,7 @@ import Testing
             #expect(result.isComplete && result.findingCount == 0, "\(result.findings)")
         }
         try volume.fileSystem.close()
-        let report = Checker.check(MemoryDevice(volume.device.image))
+        let report = Checker.check(MemoryDevice(volume.contents))
         #expect(!report.isBroken && report.totals.leakedBlocks == 0, "\(report.findings)")
     }
 
@@ -163,7 +163,7 @@ import Testing
         try volume.fileSystem.close()
         var options = TestVolume.options
         options.isReadOnly = true
-        let other = try TestVolume(image: volume.device.image, options: options)
+        let other = try TestVolume(image: volume.contents, options: options)
         let result = try scrub(other)
         #expect(result.isComplete && result.findingCount == 0, "\(result.findings)")
         try other.fileSystem.close()

@@ -1,0 +1,6 @@
+@testable import GefsEngine
+
+extension TestVolume {
+    /// What the device holds now.
+    var contents: MemoryImage { device.image(after: device.events.count) }
+}
