@@ -29,7 +29,8 @@ struct Gefs: VerbGroup {
                 name: "File systems",
                 subcommands: [
                     ReamVerb.self, ServeVerb.self, InfoVerb.self, CheckVerb.self,
-                    ScrubVerb.self, SpaceVerb.self, GrowVerb.self, SnapshotVerbs.self, TryVerb.self,
+                    ScrubVerb.self, RescueVerb.self, SpaceVerb.self, GrowVerb.self,
+                    SnapshotVerbs.self, TryVerb.self,
                 ]),
             CommandGroup(
                 name: "Files",

@@ -32,6 +32,12 @@ public protocol BlockDevice: AnyObject, Sendable {
     /// Promises nothing and never fails.
     func startWriteback(at offset: UInt64, byteCount: Int)
 
+    /// The first range from `offset` on that may hold anything but zeros, so that reads of what a
+    /// sparse file does not hold can be left out.
+    ///
+    /// - Returns: nil where only zeros follow up to the end.
+    func dataRange(from offset: UInt64) -> Range<UInt64>?
+
     /// Returns when every write that returned before the call is durable.
     ///
     /// After an error nothing is known about those writes; never repeat a failed flush.
@@ -55,6 +61,10 @@ extension BlockDevice {
     }
 
     public func startWriteback(at offset: UInt64, byteCount: Int) {}
+
+    public func dataRange(from offset: UInt64) -> Range<UInt64>? {
+        offset < byteCount ? offset..<byteCount : nil
+    }
 
     /// Refuses a transfer that does not lie on the device wholly.
     func checkRange(offset: UInt64, byteCount count: Int) throws(DeviceError) {

@@ -117,6 +117,28 @@ public final class FileDevice: BlockDevice {
             descriptor.load(ordering: .relaxed), start, Int64(byteCount))
     }
 
+    #if os(Linux)
+        // lseek(2); the overlay does not show the macros.
+        private static let seekData: Int32 = 3
+        private static let seekHole: Int32 = 4
+    #else
+        private static let seekData = SEEK_DATA
+        private static let seekHole = SEEK_HOLE
+    #endif
+
+    public func dataRange(from offset: UInt64) -> Range<UInt64>? {
+        let end = byteCount
+        guard offset < end, let position = off_t(exactly: offset) else { return nil }
+        // Disks and some file systems know no holes; then all of it may be data.
+        let file = descriptor.load(ordering: .relaxed)
+        let start = lseek(file, position, Self.seekData)
+        if start < 0 { return errno == ENXIO ? nil : offset..<end }
+        guard UInt64(start) < end else { return nil }
+        let hole = lseek(file, start, Self.seekHole)
+        guard hole > start else { return UInt64(start)..<end }
+        return UInt64(start)..<min(end, UInt64(hole))
+    }
+
     public func close() {
         let file = descriptor.exchange(-1, ordering: .relaxed)
         if file >= 0 { _ = Self.release(file) }
