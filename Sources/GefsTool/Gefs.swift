@@ -30,7 +30,7 @@ struct Gefs: VerbGroup {
                 subcommands: [
                     ReamVerb.self, ServeVerb.self, InfoVerb.self, CheckVerb.self,
                     ScrubVerb.self, RescueVerb.self, SpaceVerb.self, GrowVerb.self,
-                    SnapshotVerbs.self, TryVerb.self,
+                    SnapshotVerbs.self, TryVerb.self, CrashLabVerb.self,
                 ]),
             CommandGroup(
                 name: "Files",

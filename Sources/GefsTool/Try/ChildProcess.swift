@@ -27,9 +27,10 @@ enum ChildProcess {
 
     /// Runs a command with more environment, and returns when it has ended.
     ///
+    /// - Parameter output: the descriptor that becomes its standard output; nil for the tool's own.
     /// - Throws: `CommandFailure` where it cannot be started.
     static func run(
-        _ command: [String], environment: [String: String]
+        _ command: [String], environment: [String: String], output: Int32? = nil
     ) throws -> CommandStatus {
         // The count is there before a handler can run, since making it takes a lock.
         _ = running.load(ordering: .relaxed)
@@ -43,7 +44,7 @@ enum ChildProcess {
                 sigaction(number, &former, nil)
             }
         }
-        let process = try start(command, environment)
+        let process = try start(command, environment, output)
         running.store(process, ordering: .relaxed)
         defer { running.store(0, ordering: .relaxed) }
         var status: Int32 = 0
@@ -73,13 +74,18 @@ enum ChildProcess {
     }
 
     private static func start(
-        _ command: [String], _ environment: [String: String]
+        _ command: [String], _ environment: [String: String], _ output: Int32?
     ) throws -> pid_t {
         #if canImport(Glibc)
             var attributes = posix_spawnattr_t()
+            var actions = posix_spawn_file_actions_t()
         #else
             var attributes: posix_spawnattr_t?
+            var actions: posix_spawn_file_actions_t?
         #endif
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        if let output { posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO) }
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
         var signals = sigset_t()
@@ -93,7 +99,7 @@ enum ChildProcess {
         let fault = withStrings(command.map { ByteText.bytes(of: $0) }) { words -> Int32 in
             withStrings(variables(environment)) { variables -> Int32 in
                 guard let name = words[0] else { return ENOENT }
-                return posix_spawnp(&process, name, nil, &attributes, words, variables)
+                return posix_spawnp(&process, name, &actions, &attributes, words, variables)
             }
         }
         guard fault == 0 else {
