@@ -92,6 +92,8 @@ extension Connection {
             if isLive, !fid.admits(next.wantedAccess) { return }
             fid.waiting.removeFirst()
             next.waitsFor = nil
+            next.turn = fid
+            defer { next.turn = nil }
             next.frame.withUnsafeReadableBytes { bytes in
                 do throws(ProtocolError) {
                     guard let frame = try Frame(firstOf: bytes, limit: bytes.count) else { return }

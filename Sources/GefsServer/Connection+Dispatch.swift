@@ -64,7 +64,7 @@ extension Connection {
         var newFid: FidNumber?
         if case .walk(let message) = request, message.newFid != message.fid {
             if let taken = fids[message.newFid] {
-                if taken.isIdle { return fail(.fidInUse, frame.tag, origin) }
+                if isSettled(taken, for: origin) { return fail(.fidInUse, frame.tag, origin) }
                 return wait(for: taken, .exclusive, request, frame, origin)
             }
             guard fids.count < environment.fidsMax else {
@@ -120,7 +120,7 @@ extension Connection {
     }
 
     private func attach(_ message: Tattach, _ frame: Frame, _ origin: Origin) {
-        if let taken = fids[message.fid], !taken.isIdle {
+        if let taken = fids[message.fid], !isSettled(taken, for: origin) {
             return wait(for: taken, .exclusive, .attach(message), frame, origin)
         }
         guard fids.count < environment.fidsMax || fids[message.fid] != nil else {
@@ -156,6 +156,14 @@ extension Connection {
         }
         pending.messageBytesMax = frameBytesMax
         environment.pools.submit(pending)
+    }
+
+    /// Whether a fid that a request wants to make is there for good: nobody uses it, and nobody came
+    /// before who may end it. One who has had its turn must not go behind those who came later, who
+    /// would do the same, without end.
+    private func isSettled(_ taken: Fid, for origin: Origin) -> Bool {
+        if let turn = origin.pending?.turn, turn === taken { return taken.admits(.exclusive) }
+        return taken.isIdle
     }
 
     /// Puts the request behind those that use the fid.

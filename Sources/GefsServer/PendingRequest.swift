@@ -33,6 +33,8 @@ final class PendingRequest: PoolJob, @unchecked Sendable {
     var waitsFor: Fid?
     /// How it is going to use that fid.
     var wantedAccess = FidAccess.exclusive
+    /// The fid whose queue it has just left: those who are still in it come later.
+    var turn: Fid?
     /// The fid that it holds while it runs, and how.
     var held: (fid: Fid, access: FidAccess)?
     /// The fid that it makes.

@@ -100,6 +100,27 @@ import Testing
         }
     }
 
+    /// Each of those that waited went behind the other, and the event loop was never free again.
+    @Test(.timeLimit(.minutes(1)))
+    func `several who want to make the same fid get their answers`() throws {
+        let test = try makeCold()
+        let wire = try test.wire()
+        test.device.shut()
+        let attach =
+            Wire.le(UInt32(1)) + Wire.le(UInt32.max) + Wire.string("glenda") + Wire.string("")
+        try wire.send(
+            Wire.walk(0, 1, ["file"], tag: 1) + Wire.walk(0, 1, ["file"], tag: 2)
+                + Wire.message(.tAttach, tag: 3, attach) + Wire.walk(0, 1, [], tag: 4)
+                + Wire.message(.tAttach, tag: 5, attach))
+        test.device.open()
+        var refused: Set<UInt16> = []
+        for _ in 1...5 {
+            let reply = try wire.receive()
+            if reply.errorText == "fid in use" { refused.insert(reply.tag) }
+        }
+        #expect(refused == [2, 3, 4, 5])
+    }
+
     @Test func `what follows a walk to a new fid without waiting finds the fid`() throws {
         let test = try makeCold()
         let wire = try test.wire()
