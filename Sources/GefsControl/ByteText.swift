@@ -24,7 +24,7 @@ public enum ByteText {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.utf8.count)
         for scalar in text.unicodeScalars {
-            if scalar.value >= escapeBase + 0x80, scalar.value <= escapeBase + 0xff {
+            if isEscape(scalar) {
                 bytes.append(UInt8(scalar.value - escapeBase))
             } else {
                 bytes.append(contentsOf: UTF8.encode(scalar).map(Array.init) ?? [])
@@ -74,6 +74,12 @@ public enum ByteText {
         bytes.map(pair).joined()
     }
 
+    /// Whether the character stands for a byte. In a name its own bytes stand for themselves, each
+    /// alone, or they would come back as that byte.
+    private static func isEscape(_ scalar: Unicode.Scalar) -> Bool {
+        (escapeBase + 0x80...escapeBase + 0xff).contains(scalar.value)
+    }
+
     private enum Part {
         case scalar(Unicode.Scalar)
         case undecodable(UInt8)
@@ -86,7 +92,9 @@ public enum ByteText {
         while !rest.isEmpty {
             var decoder = UTF8()
             var iterator = rest.makeIterator()
-            guard case .scalarValue(let scalar) = decoder.decode(&iterator) else {
+            guard case .scalarValue(let scalar) = decoder.decode(&iterator),
+                !isEscape(scalar)
+            else {
                 body(.undecodable(rest.removeFirst()))
                 continue
             }

@@ -22,16 +22,18 @@ extension ControlService {
             try editUsers(reply) { file in
                 _ = try file.line(of: operands[0])
                 return try file.change(operands[1]) { group in
-                    if !group.members.contains(operands[0]) { group.members.append(operands[0]) }
+                    let isMember = group.members.contains { $0.isSame(as: operands[0]) }
+                    if !isMember { group.members.append(operands[0]) }
                 }
             }
         case ("leave", 2):
             try editUsers(reply) { file in
-                guard try file.line(of: operands[1]).members.contains(operands[0]) else {
+                let members = try file.line(of: operands[1]).members
+                guard members.contains(where: { $0.isSame(as: operands[0]) }) else {
                     throw CommandFailure(operands[0], "is no member of \(operands[1])")
                 }
                 return try file.change(operands[1]) { group in
-                    group.members.removeAll { $0 == operands[0] }
+                    group.members.removeAll { $0.isSame(as: operands[0]) }
                 }
             }
         default: throw Self.usersUsage
@@ -105,14 +107,10 @@ extension ControlService {
     private static func renaming(_ name: String, to new: String) -> Edit {
         { file in
             _ = try file.line(of: name)
-            for other in file.users {
-                file.update(other.name) { entry in
-                    var entry = entry
-                    if entry.name == name { entry.name = new }
-                    if entry.leader == name { entry.leader = new }
-                    entry.members = entry.members.map { $0 == name ? new : $0 }
-                    return entry
-                }
+            file.updateAll { line in
+                if line.name.isSame(as: name) { line.name = new }
+                if line.leader?.isSame(as: name) ?? false { line.leader = new }
+                line.members = line.members.map { $0.isSame(as: name) ? new : $0 }
             }
             return try file.line(of: new)
         }

@@ -37,8 +37,10 @@ public enum HumanSize {
             digits = digits.dropLast()
         }
         let parts = digits.split(separator: ".", omittingEmptySubsequences: false)
-        guard (1...2).contains(parts.count), let whole = UInt64(parts[0]), parts[0].first != "+"
-        else {
+        let isNumber = digits.utf8.allSatisfy { byte in
+            byte == UInt8(ascii: ".") || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+        }
+        guard isNumber, (1...2).contains(parts.count), let whole = UInt64(parts[0]) else {
             return nil
         }
         var (total, overflow) = whole.multipliedReportingOverflow(by: 1 << shift)

@@ -36,21 +36,22 @@ public struct UsersFile {
     /// Validates the text of a users file and takes it apart.
     public init(_ bytes: [UInt8]) throws {
         try Self.validate(bytes)
-        let text = ByteText.string(bytes)
-        entries = text.split(separator: "\n", omittingEmptySubsequences: false).dropLast().map {
-            Self.parse(String($0))
-        }
+        // By bytes, as the server does: to a `String` a line's end with a carriage return before it,
+        // or a colon with an accent behind it, would be another character.
+        let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        entries = lines.dropLast().map(Self.parse)
     }
 
-    private static func parse(_ text: String) -> Entry {
-        let fields = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
-        guard !text.hasPrefix("#"), fields.count == 4, let id = Int32(fields[0]) else {
-            return .other(text)
-        }
+    private static func parse(_ line: ArraySlice<UInt8>) -> Entry {
+        let fields = line.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
+        guard line.first != UInt8(ascii: "#"), fields.count == 4,
+            let id = Int32(String(decoding: fields[0], as: UTF8.self))
+        else { return .other(ByteText.string(line)) }
         return .user(
             Line(
-                id: id, name: fields[1], leader: fields[2].isEmpty ? nil : fields[2],
-                members: fields[3].split(separator: ",").map(String.init)))
+                id: id, name: ByteText.string(fields[1]),
+                leader: fields[2].isEmpty ? nil : ByteText.string(fields[2]),
+                members: fields[3].split(separator: UInt8(ascii: ",")).map(ByteText.string)))
     }
 
     private static func validate(_ bytes: [UInt8]) throws {
@@ -78,7 +79,7 @@ public struct UsersFile {
     }
 
     public func line(of name: String) throws -> Line {
-        guard let line = users.first(where: { $0.name == name }) else {
+        guard let line = users.first(where: { $0.name.isSame(as: name) }) else {
             throw CommandFailure(
                 ByteText.shown(name), "no such user", next: "gefs users list shows them")
         }
@@ -92,8 +93,17 @@ public struct UsersFile {
     /// Replaces the line of a user; nil removes it.
     public mutating func update(_ name: String, _ body: (Line) -> Line?) {
         entries = entries.compactMap { entry in
-            guard case .user(let line) = entry, line.name == name else { return entry }
+            guard case .user(let line) = entry, line.name.isSame(as: name) else { return entry }
             return body(line).map { .user($0) }
+        }
+    }
+
+    /// Changes every line in the same way.
+    public mutating func updateAll(_ body: (inout Line) -> Void) {
+        entries = entries.map { entry in
+            guard case .user(var line) = entry else { return entry }
+            body(&line)
+            return .user(line)
         }
     }
 
@@ -119,6 +129,11 @@ public struct UsersFile {
         try Self.validate(bytes)
         return bytes
     }
+}
+
+extension String {
+    /// Whether both are the same name: names are bytes, and letters that look alike are not.
+    func isSame(as other: String) -> Bool { utf8.elementsEqual(other.utf8) }
 }
 
 /// A user, or a group.

@@ -88,10 +88,3 @@ final class Console {
         _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 }
-
-/// The process's environment.
-enum Environment {
-    static subscript(_ name: String) -> String? {
-        getenv(name).map { String(cString: $0) }
-    }
-}

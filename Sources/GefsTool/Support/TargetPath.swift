@@ -66,20 +66,18 @@ struct TargetPath: Hashable {
         }
     }
 
-    /// The target as the user would write it.
+    /// The target as the user would write it. A path that looks as if it began with a branch has the
+    /// colon of one in front.
     var bytes: [UInt8] {
-        var bytes: [UInt8] = branch.map { $0 + [UInt8(ascii: ":")] } ?? []
-        if elements.isEmpty { bytes.append(UInt8(ascii: "/")) }
-        for element in elements {
-            bytes.append(UInt8(ascii: "/"))
-            bytes += element
-        }
-        return bytes
+        let path = pathBytes
+        if let branch { return branch + [UInt8(ascii: ":")] + path }
+        return Self.branchEnd(in: path) == nil ? path : [UInt8(ascii: ":")] + path
     }
 
     /// The path from the root, with a slash in front.
     var pathBytes: [UInt8] {
-        TargetPath(branch: nil, elements: elements).bytes
+        if elements.isEmpty { return [UInt8(ascii: "/")] }
+        return elements.flatMap { [UInt8(ascii: "/")] + $0 }
     }
 
     var parent: TargetPath {
