@@ -35,10 +35,10 @@ unit: packages ## run the tests of the package
 	$(SWIFT) test
 
 lint: packages ## check the format of the sources
-	$(SWIFT) format lint --strict --recursive Sources Tests
+	$(SWIFT) format lint --strict --recursive Sources Tests Fuzz
 
 format: packages ## format the sources
-	$(SWIFT) format --in-place --recursive Sources Tests
+	$(SWIFT) format --in-place --recursive Sources Tests Fuzz
 
 end-to-end: build ## run the tests on the built program (TESTS="name ..." for some of them)
 	GEFS_BINARY=$(abspath $(BIN)) python3 Tests/EndToEndTests/run.py $(TESTS)

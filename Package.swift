@@ -19,6 +19,7 @@ let package = Package(
         .library(name: "GefsServer", targets: ["GefsServer"]),
         .library(name: "GefsCrash", targets: ["GefsCrash"]),
         .executable(name: "gefs-crash", targets: ["GefsCrashTool"]),
+        .library(name: "GefsControl", targets: ["GefsControl"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -93,5 +94,15 @@ let package = Package(
             name: "GefsToolTests",
             dependencies: ["GefsTool", "GefsControl", "GefsEngine", "GefsClient"],
             swiftSettings: strict),
+        // The fuzzers are a package of their own; what they run is here, without them.
+        .testTarget(
+            name: "GefsFuzzTests",
+            dependencies: [
+                "NineP", "GefsFormat", "GefsEngine", "GefsServer", "GefsControl", "GefsClient",
+                "GefsTool",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+            ], path: "Fuzz/Targets", exclude: ["Linked"], swiftSettings: strict),
     ]
 )

@@ -1,0 +1,61 @@
+import GefsControl
+import GefsEngine
+import GefsServer
+import Synchronization
+
+/// Lines of the console, and lines written to the file `ctl` of dialect N: those that begin with `=`.
+///
+/// The first byte chooses the volume, and whether it is checked afterwards.
+public struct ConsoleFuzz: FuzzTarget {
+    public static let name = "console"
+
+    private static let linesMax = 4
+    private static let answerBytesMax = 32 << 20
+    private let volumes: [FuzzVolume]
+
+    public init() throws {
+        volumes = [
+            FuzzVolume(try BaseImages.populated(.r)), FuzzVolume(try BaseImages.populated(.n)),
+        ]
+    }
+
+    public func run(_ input: UnsafeRawBufferPointer) throws {
+        var reader = InputReader(input)
+        let choice = reader.byte()
+        let volume = volumes[Int(choice & 1)]
+        let fileSystem = try volume.open()
+        let console = ControlConsole(
+            ControlService(fileSystem, image: "image", server: FuzzControls()))
+        for _ in 0..<Self.linesMax where !reader.isAtEnd {
+            let line = String(decoding: reader.line(), as: UTF8.self)
+            if line.hasPrefix("=") {
+                try? console.runMessage(String(line.dropFirst()), user: .adm)
+                continue
+            }
+            var answerBytes = 0
+            console.run(line, user: .adm) { answerBytes += $0.utf8.count }
+            try promise(answerBytes <= Self.answerBytesMax, "an answer without end")
+        }
+        _ = try console.status()
+        try volume.finish(checks: choice & 0xf0 == 0)
+    }
+}
+
+/// A server that nobody is connected to.
+final class FuzzControls: ServerControls {
+    private let permissive = Atomic(false)
+
+    var isPermissive: Bool {
+        get { permissive.load(ordering: .relaxed) }
+        set { permissive.store(newValue, ordering: .relaxed) }
+    }
+
+    var description: VolumeReport.Server {
+        VolumeReport.Server(
+            process: 1, version: "fuzz", connections: 0, listeners: [], permissive: isPermissive)
+    }
+
+    var fids: [FidInfo] { [] }
+
+    func halt() {}
+}

@@ -1,0 +1,1 @@
+../../../Sources/GefsTool/Serve/CacheLimit.swift

@@ -1,0 +1,1 @@
+../../../Sources/GefsTool/Copy/CopyOperand.swift

@@ -1,0 +1,1 @@
+../../../Sources/GefsTool/Support/Environment.swift
