@@ -13,7 +13,7 @@ DESTDIR ?=
 STATIC ?= $(if $(filter Linux,$(shell uname -s)),--static-swift-stdlib)
 BIN := .build/$(CONFIGURATION)/gefs
 
-.PHONY: help run test damage unit end-to-end build lint format bench install uninstall clean packages
+.PHONY: help run test damage fuzz crash unit end-to-end build lint format bench install uninstall clean packages
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -29,10 +29,13 @@ build: packages ## build the program (CONFIGURATION=debug for a debug build)
 run: build ## make gefs.img if there is none, and serve it
 	@BIN=$(BIN) IMAGE=$(IMAGE) SIZE=$(SIZE) PORT=$(PORT) Packaging/run
 
-test: packages lint unit end-to-end ## run everything: lint, unit tests, end-to-end tests
+test: packages lint unit fuzz end-to-end ## run everything: lint, unit tests, fuzzers for a moment, end-to-end tests
 
 unit: packages ## run the tests of the package
 	$(SWIFT) test
+
+fuzz: packages ## run each fuzzer for FUZZ_SECONDS (10), if this Swift has libFuzzer
+	Fuzz/run --seconds $(or $(FUZZ_SECONDS),10)
 
 lint: packages ## check the format of the sources
 	$(SWIFT) format lint --strict --recursive Sources Tests Fuzz

@@ -131,7 +131,7 @@ public struct Superblock: Hashable, Sendable {
         guard Int(exactly: bufferBytes) == Geometry.pivotBufferBytes else {
             throw corrupt(.superblockBufferBytes(bufferBytes))
         }
-        if let reason = implausibleField { throw corrupt(reason) }
+        if let reason = fault { throw corrupt(reason) }
     }
 
     /// Writes a whole block: the fields, their hash, and zeros behind.
@@ -176,7 +176,7 @@ public struct Superblock: Hashable, Sendable {
     private static let nextGenerationLimit: UInt64 = 1 << 63
 
     /// What keeps a superblock from being usable although its hash is right.
-    private var implausibleField: CorruptBlock.Reason? {
+    public var fault: CorruptBlock.Reason? {
         guard featureFlags == 0 else { return .featureFlags(featureFlags) }
         guard snapshotTreeHeight >= 1, snapshotTreeHeight <= Geometry.treeHeightMax else {
             return .treeHeight(snapshotTreeHeight)

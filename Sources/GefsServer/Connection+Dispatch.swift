@@ -67,7 +67,7 @@ extension Connection {
                 if isSettled(taken, for: origin) { return fail(.fidInUse, frame.tag, origin) }
                 return wait(for: taken, .exclusive, request, frame, origin)
             }
-            guard fids.count < environment.fidsMax else {
+            guard hasRoomForFid else {
                 return fail(.tooManyFids, frame.tag, origin)
             }
             newFid = message.newFid
@@ -123,7 +123,7 @@ extension Connection {
         if let taken = fids[message.fid], !isSettled(taken, for: origin) {
             return wait(for: taken, .exclusive, .attach(message), frame, origin)
         }
-        guard fids.count < environment.fidsMax || fids[message.fid] != nil else {
+        guard hasRoomForFid || fids[message.fid] != nil else {
             return fail(.tooManyFids, frame.tag, origin)
         }
         let job = job(frame, nil, mayBlock: false)

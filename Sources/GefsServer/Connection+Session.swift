@@ -54,6 +54,13 @@ extension Connection {
 
     // MARK: The end
 
+    /// Closes a connection whose client has not begun a session in all the time it was given.
+    func endIfSilent() {
+        guard phase == .serving, messageBytesMax == nil, pendingVersion == nil else { return }
+        environment.logger.notice("connection dropped", metadata: ["reason": "no session"])
+        closeNow()
+    }
+
     /// Takes no more requests; closes when those under way are answered. On the event loop.
     func beginDraining() {
         guard phase == .serving else { return }

@@ -29,6 +29,10 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
         var outstandingRequestsMax: Int
         var outstandingBytesMax: Int
         var fidsMax: Int
+        var fidsTotalMax: Int
+        var outstandingBytesTotalMax: Int
+        var sessionPatience: TimeAmount?
+        var limits: SharedLimits
         var logger: Logger
         var ended: @Sendable (Connection) -> Void
     }
@@ -52,9 +56,22 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     var phase = Phase.serving
     /// Bytes of a message as agreed on; nil before a Tversion succeeded.
     var messageBytesMax: Int?
-    var fids: [FidNumber: Fid] = [:]
+    var fids: [FidNumber: Fid] = [:] {
+        didSet {
+            guard fids.count != countedFids else { return }
+            environment.limits.fidCount.add(fids.count - countedFids, ordering: .relaxed)
+            countedFids = fids.count
+        }
+    }
+    /// How many of the fids are in the count of all connections.
+    private var countedFids = 0
     var outstanding: [Tag: PendingRequest] = [:]
-    var outstandingBytes = 0
+    var outstandingBytes = 0 {
+        didSet {
+            environment.limits.outstandingBytes.add(
+                outstandingBytes - oldValue, ordering: .relaxed)
+        }
+    }
     /// Tflush messages that wait for a request, by their own tags.
     var waitingFlushes: [Tag: PendingRequest] = [:]
     /// A Tversion that waits for the end of the session before.
@@ -92,12 +109,24 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
         phase == .serving && isWritable && pendingVersion == nil && !isClosing
             && outstanding.count + waitingFlushes.count < environment.outstandingRequestsMax
             && outstandingBytes < environment.outstandingBytesMax
+            && (outstanding.isEmpty
+                || environment.limits.outstandingBytes.load(ordering: .relaxed)
+                    < environment.outstandingBytesTotalMax)
+    }
+
+    /// Whether another fid can be made.
+    var hasRoomForFid: Bool {
+        guard fids.count < environment.fidsMax else { return false }
+        return fids.count < ServerConfiguration.fidsAssured
+            || environment.limits.fidCount.load(ordering: .relaxed) < environment.fidsTotalMax
     }
 
     // MARK: Channel events
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        guard let patience = environment.sessionPatience else { return }
+        eventLoop.scheduleTask(in: patience) { [weak self] in self?.endIfSilent() }
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {

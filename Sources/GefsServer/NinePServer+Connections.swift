@@ -27,7 +27,12 @@ extension NinePServer {
                 pools: pools, messageBytesMax: configuration.messageBytesMax,
                 outstandingRequestsMax: configuration.outstandingRequestsMax,
                 outstandingBytesMax: configuration.outstandingBytesMax,
-                fidsMax: configuration.fidsMax, logger: logger,
+                fidsMax: configuration.fidsMax, fidsTotalMax: configuration.fidsTotalMax,
+                outstandingBytesTotalMax: configuration.outstandingBytesTotalMax,
+                // Whoever started us may take its time.
+                sessionPatience: listener.address == .standardIO
+                    ? nil : configuration.sessionPatience.map { TimeAmount($0) },
+                limits: shared.limits, logger: logger,
                 ended: { [self] in forget($0) }),
             eventLoop: channel.eventLoop)
         let isAccepted = state.withLock { state in

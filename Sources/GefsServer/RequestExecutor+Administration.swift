@@ -9,11 +9,26 @@ import NineP
 final class AdministrationFid: @unchecked Sendable {
     let file: AdministrationFile
     /// What reads give, so that a client that reads in pieces sees one state; made anew by each
-    /// read at offset 0.
-    var text: [UInt8]?
+    /// read at offset 0. Nil, too, where all clients together hold too much of it.
+    private(set) var text: [UInt8]?
+    private let limits: SharedLimits
 
-    init(_ file: AdministrationFile) {
+    init(_ file: AdministrationFile, _ limits: SharedLimits) {
         self.file = file
+        self.limits = limits
+    }
+
+    deinit {
+        keep(nil)
+    }
+
+    /// Keeps a text in place of the one before, if there is room.
+    func keep(_ new: [UInt8]?) {
+        let change = (new?.count ?? 0) - (text?.count ?? 0)
+        let total = limits.statusBytes.add(change, ordering: .relaxed).newValue
+        text = new
+        guard new != nil, total > ServerConfiguration.statusBytesMax else { return }
+        keep(nil)
     }
 
     /// Bytes of a line, its newline included, that `ctl` takes at most.
@@ -48,7 +63,7 @@ extension RequestExecutor {
             // Labels and settings may have to be read from the device.
             guard job.mayBlock else { throw .file(.wouldBlock) }
             contents = try contentsNow(of: fid.file)
-            fid.text = contents
+            fid.keep(contents)
         }
         try appendPiece(of: contents, message, job, into: &reply)
     }

@@ -30,7 +30,9 @@ extension RequestExecutor {
         var bound = binding
         let handle = reached ?? fileSystem.clone(start)
         bound.target = .file(handle)
-        bound.administration = handle.administrationFile.map { AdministrationFid($0) }
+        bound.administration = handle.administrationFile.map {
+            AdministrationFid($0, shared.limits)
+        }
         if let last = qids.last { bound.qidType = last.type }
         do throws(RequestError) {
             try reply.append(qids, tag: job.tag, limit: job.messageBytesMax)

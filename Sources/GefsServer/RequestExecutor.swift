@@ -142,6 +142,7 @@ struct RequestExecutor: Sendable {
 final class SharedServerState: Sendable {
     let isPermissive: Atomic<Bool>
     let controlHandler: (any ControlHandler)?
+    let limits = SharedLimits()
 
     init(isPermissive: Bool, controlHandler: (any ControlHandler)?) {
         self.isPermissive = Atomic(isPermissive)

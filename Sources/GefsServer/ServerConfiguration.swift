@@ -34,8 +34,15 @@ public struct ServerConfiguration: Sendable {
     public var outstandingRequestsMax = 128
     /// Bytes that the frames and expected replies of those may take.
     public var outstandingBytesMax = 16 << 20
+    /// Bytes that those of all connections may take together; a connection with nothing under way can
+    /// have one request nevertheless.
+    public var outstandingBytesTotalMax = 1 << 30
     /// Fids of one connection.
     public var fidsMax = 1 << 18
+    /// Fids of all connections together; each can have `fidsAssured` nevertheless.
+    public var fidsTotalMax = 1 << 20
+    /// How long a client may take to begin its first session; nil: for ever.
+    public var sessionPatience: Duration? = .seconds(60)
     /// Threads that wait for the device; nil chooses by the number of cores.
     public var workerThreads: Int?
     /// Event loops; nil means one per core.
@@ -55,6 +62,10 @@ public struct ServerConfiguration: Sendable {
     public static let messageBytesMaxDefault = (1 << 20) + WireLimits.ioHeaderBytes
     /// A client that takes no more than this many bytes cannot be served.
     static let messageBytesMin = 256
+    /// Fids that a connection can have however many others hold.
+    static let fidsAssured = 64
+    /// Bytes of what readers of the file `status` have begun to read, of all connections together.
+    static let statusBytesMax = 16 << 20
 
     public init(listeners: [ListenerConfiguration]) {
         self.listeners = listeners

@@ -34,7 +34,9 @@ final class FuzzConnection {
         self.ended = ended
         var environment = Connection.Environment(
             pools: pools, messageBytesMax: 64 << 10, outstandingRequestsMax: 16,
-            outstandingBytesMax: 1 << 20, fidsMax: 64, logger: logger,
+            outstandingBytesMax: 1 << 20, fidsMax: 64, fidsTotalMax: 1000,
+            outstandingBytesTotalMax: 1 << 20, sessionPatience: nil, limits: SharedLimits(),
+            logger: logger,
             ended: { _ in ended.isSet.store(true, ordering: .relaxed) })
         configure(&environment)
         connection = Connection(

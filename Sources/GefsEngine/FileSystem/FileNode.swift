@@ -37,6 +37,17 @@ final class FileNode: @unchecked Sendable {
         qidPath = entry.qidPath
     }
 
+    /// Lets go of the directories above one by one: they may be more than a stack has room for.
+    deinit {
+        var ancestor = parent
+        parent = nil
+        while isKnownUniquelyReferenced(&ancestor) {
+            let next = ancestor?.parent
+            ancestor?.parent = nil
+            ancestor = next
+        }
+    }
+
     /// Key of the directory entry.
     var key: Key {
         Key.entry(parent: parent?.qidPath ?? .max, name: name)

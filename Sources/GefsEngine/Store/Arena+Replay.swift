@@ -6,7 +6,7 @@ private struct ReplayState: ~Copyable {
     var chain: [BlockAddress] = []
     var members: Set<BlockAddress> = []
     var lastBarrier: UInt64?
-    /// Entry bytes of the last block up to the barrier that replay stopped at; nil if it has not.
+    /// Entry bytes of the last block up to where replay stopped; nil if it has not.
     var stoppedAt: Int?
 }
 
@@ -81,6 +81,7 @@ extension Arena {
         var cursor = view.logEntries()
         while true {
             let entry: LogEntry
+            let entryStart = cursor.offset
             do throws(CorruptBlock) {
                 guard let next = try cursor.next() else { return }
                 entry = next
@@ -92,8 +93,14 @@ extension Arena {
             let isFree: Bool
             switch entry {
             case .sync(let generation):
+                // A barrier of a later commit would stop replay again when ours have come behind it,
+                // and what they log would be lost: it is cut off.
+                if generation > commitGeneration {
+                    state.stoppedAt = entryStart
+                    return
+                }
                 state.lastBarrier = generation
-                if generation >= commitGeneration {
+                if generation == commitGeneration {
                     state.stoppedAt = cursor.offset
                     return
                 }

@@ -131,6 +131,11 @@ extension Volume {
             throw .store(error)
         }
         next.arenas = logs.references
+        // Numbers can come to their end on a disk that somebody has made up: then the last commit is
+        // the last, and not one that nobody can read.
+        if let fault = next.fault {
+            throw .store(.corrupt(CorruptBlock(BlockAddress(rawValue: 0), .superblock, fault)))
+        }
         do throws(DeviceError) {
             try device.write(logs.blocks)
             if logs.needsFlushBeforeLinks { try device.flush() }

@@ -79,7 +79,21 @@ import Testing
             0, base + [.sync(4), Self.take(1), .sync(7), Self.take(2), .sync(5)], next: 50)
         let arenas = try disk.load()
         #expect(freeBlocks(arenas) == [Set(2..<98)])
-        #expect(arenas.highestBarrier == 7)
+        #expect(arenas.highestBarrier == 4)
+        #expect(arenas.arenas[0].log.needsCut)
+    }
+
+    /// The next commit took a number above it, which no superblock may have: it could not be read
+    /// again, and the one before was taken for the last.
+    @Test func `a barrier of the future is cut at open`() throws {
+        var disk = try Disk(head: 0, qgen: 5)
+        disk.log(0, base + [.sync(4), Self.take(1), .sync(1 << 55)])
+        let volume = try BareVolume(disk.encoded())
+        #expect(volume.arenas.highestBarrier == 4)
+        disk.image = volume.device.image(after: volume.device.events.count)
+        let arenas = try disk.load()
+        #expect(freeBlocks(arenas) == [Set(2..<98)])
+        #expect(arenas.repairsAtOpen().isEmpty)
     }
 
     @Test func `what lies behind the barrier is cut at open, in the first sector`() throws {
