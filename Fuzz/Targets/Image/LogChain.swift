@@ -4,7 +4,8 @@ import GefsFormat
 
 /// Makes the logs of an image longer than they would be by themselves.
 enum LogChain {
-    /// Lets the log of the first arena go on in a second block, as if the first were full.
+    /// Lets the log of the first arena go on in a second block, as if the first were full. One that
+    /// does so by itself stays.
     static func split(_ image: MemoryImage) throws -> MemoryImage {
         var image = image
         let bytes = Geometry.blockBytes
@@ -16,12 +17,15 @@ enum LogChain {
             try ArenaHeader(decoding: $0, at: arena)
         }
         var entries: [LogEntry] = []
+        var isChain = false
         try image.bytes(at: header.logHead.rawValue, count: bytes).withUnsafeBytes { block in
             let view = try ChainBlockView(
                 checking: block, at: header.logHead, expecting: .allocationLog)
             var cursor = view.logEntries()
             while let entry = try cursor.next() { entries.append(entry) }
+            isChain = !view.next.isNone
         }
+        if isChain { return image }
         // Nothing is ever taken in the middle of an arena of which so little is used.
         let middle = arena.rawValue + (header.byteCount / 2) / UInt64(bytes) * UInt64(bytes)
         let second = BlockAddress(rawValue: middle)
