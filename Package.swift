@@ -14,6 +14,7 @@ let package = Package(
         .executable(name: "gefs", targets: ["GefsTool"]),
         .executable(name: "gefs-stress", targets: ["GefsStressTool"]),
         .executable(name: "gefs-damage", targets: ["GefsDamageTool"]),
+        .executable(name: "gefs-mend", targets: ["GefsMendTool"]),
         .library(name: "GefsEngine", targets: ["GefsFormat", "GefsEngine"]),
         .library(name: "NineP", targets: ["NineP", "GefsClient"]),
         .library(name: "GefsServer", targets: ["GefsServer"]),
@@ -66,6 +67,14 @@ let package = Package(
             dependencies: [
                 "GefsCrash", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
+        .target(
+            name: "GefsMend", dependencies: ["GefsEngine", "GefsFormat"], swiftSettings: strict),
+        .executableTarget(
+            name: "GefsMendTool",
+            dependencies: [
+                "GefsMend", "GefsEngine",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
         .testTarget(
             name: "GefsFormatTests", dependencies: ["GefsFormat"], swiftSettings: strict),
         .testTarget(name: "NinePTests", dependencies: ["NineP"], swiftSettings: strict),
@@ -83,7 +92,8 @@ let package = Package(
         .testTarget(
             name: "GefsEngineTests",
             dependencies: [
-                "GefsFormat", "GefsEngine", "GefsCrash", "GefsDamage", "GefsExample", "GefsStress",
+                "GefsFormat", "GefsEngine", "GefsCrash", "GefsDamage", "GefsExample", "GefsMend",
+                "GefsStress",
             ],
             swiftSettings: strict),
         .testTarget(

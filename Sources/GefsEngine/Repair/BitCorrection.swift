@@ -12,10 +12,10 @@ struct BitCorrection {
     private(set) var corrected: Set<BlockPointer> = []
 
     /// At a fifth of a second each.
-    private static let blocksMax = 128
+    static let blocksMax = 128
 
-    init(_ device: any BlockDevice, _ report: CheckReport) {
-        var tried: Set<BlockAddress> = []
+    /// - Parameter tried: blocks that were looked at, which are not looked at again.
+    init(_ device: any BlockDevice, _ report: CheckReport, tried: inout Set<BlockAddress>) {
         for finding in report.findings {
             guard case .block(let address, let use, .hash(_, let expected)) = finding.what,
                 tried.count < Self.blocksMax, tried.insert(address).inserted
@@ -26,19 +26,27 @@ struct BitCorrection {
             } catch {
                 continue
             }
-            guard let bit = MetroHash64.flippedBit(in: buffer.bytes, expecting: expected) else {
+            guard let note = Self.correct(buffer, at: address, expecting: expected) else {
                 continue
             }
-            buffer.mutableBytes[bit / 8] ^= 1 << UInt8(bit % 8)
-            guard MetroHash64.hash(buffer.bytes) == expected else { continue }
             writes.append(StoreWrite(at: address, buffer))
             if case .data = use {
                 corrected.insert(
                     BlockPointer(address: address, hash: expected, generation: .zero))
             }
-            notes.append(
-                RepairNote(
-                    .mended, "block", "\(address): bit \(bit % 8) of byte \(bit / 8) was inverted"))
+            notes.append(note)
         }
+    }
+
+    /// Inverts the bit that is wrong, if it is only one.
+    static func correct(
+        _ buffer: BlockBuffer, at address: BlockAddress, expecting hash: UInt64
+    ) -> RepairNote? {
+        guard let bit = MetroHash64.flippedBit(in: buffer.bytes, expecting: hash) else {
+            return nil
+        }
+        buffer.mutableBytes[bit / 8] ^= 1 << UInt8(bit % 8)
+        return RepairNote(
+            .mended, "block", "\(address): bit \(bit % 8) of byte \(bit / 8) was inverted")
     }
 }

@@ -41,9 +41,24 @@ public struct DeviceRepair {
         var notes = RepairNotes()
         var report = before
         var obstacle: String?
-        var badData = badData(in: before)
+        var badData: Set<BlockPointer> = []
         let now = now ?? WallClock.now()
-        options.verifiesData = false
+        if let newer = newerSuperblock(of: device) {
+            let trial = OverlayDevice(over: device)
+            let isWritten = (try? trial.write(newer.copies)) != nil
+            let found = Checker.check(trial, options: options, progress: progress)
+            if isWritten, found.errorCount <= before.errorCount || found.totals.labels > 0,
+                (try? overlay.write(newer.copies)) != nil
+            {
+                rounds.append(newer)
+                notes.add(
+                    RepairNote(
+                        .mended, "superblock", "the primary one is older than the backup; rewritten"
+                    ))
+                report = found
+            }
+        }
+        var tried: Set<BlockAddress> = []
         while isWrong(report) {
             guard !report.isCancelled else {
                 obstacle = "interrupted"
@@ -53,30 +68,36 @@ public struct DeviceRepair {
                 obstacle = "what is wrong cannot be put right"
                 break
             }
-            do throws(RepairError) {
-                var round = RepairRound()
-                if rounds.isEmpty {
-                    let correction = BitCorrection(overlay, report)
-                    round.copies = correction.writes
-                    notes.add(correction.notes)
-                    badData.subtract(correction.corrected)
-                }
-                if round.copies.isEmpty {
-                    let planner = try RepairPlanner(overlay, report, badData: badData, now: now)
-                    let plan = try planner.plan()
-                    round = plan.round
-                    notes.add(plan.notes)
-                }
-                do throws(DeviceError) {
-                    try overlay.write(round.writes)
+            badData.formUnion(Self.badData(in: report))
+            let correction = BitCorrection(overlay, report, tried: &tried)
+            var round = RepairRound()
+            round.copies = correction.writes
+            if round.copies.isEmpty {
+                do throws(RepairError) {
+                    let step = try RepairPlanner(
+                        overlay, report, badData: badData, tried: tried, now: now
+                    ).plan()
+                    round = step.round
+                    notes.add(step.notes)
+                    tried = step.tried
                 } catch {
-                    throw .unreadable("\(error)")
+                    obstacle = "\(error)"
+                    break
                 }
-                rounds.append(round)
+            } else {
+                notes.add(correction.notes)
+                badData.subtract(correction.corrected)
+            }
+            do throws(DeviceError) {
+                try overlay.write(round.writes)
             } catch {
                 obstacle = "\(error)"
                 break
             }
+            rounds.append(round)
+            // What could not be reached before was not read either; and a correction says nothing
+            // of what else is damaged.
+            options.verifiesData = !report.isComplete || !correction.writes.isEmpty
             report = Checker.check(overlay, options: options, progress: progress)
         }
         if obstacle != nil { rounds = [] }
@@ -91,6 +112,21 @@ public struct DeviceRepair {
     ///   after a part of the plan; another repair goes on from there.
     public func apply(to device: any BlockDevice) throws(DeviceError) {
         for round in rounds { try round.apply(to: device) }
+    }
+
+    /// The step that puts a newer backup in place of the primary superblock, if there is one.
+    ///
+    /// A backup is written when the primary is durable, so a primary that is older was lost.
+    private static func newerSuperblock(of device: any BlockDevice) -> RepairRound? {
+        let pair = SuperblockPair(reading: device)
+        guard case .success(let primary) = pair.primary, case .success(let backup) = pair.backup,
+            backup.commitGeneration > primary.commitGeneration
+        else { return nil }
+        let buffer = BlockBuffer()
+        backup.encode(into: buffer.mutableBytes)
+        var round = RepairRound()
+        round.copies = [StoreWrite(at: BlockAddress(rawValue: 0), buffer)]
+        return round
     }
 
     private static func badData(in report: CheckReport) -> Set<BlockPointer> {

@@ -127,6 +127,7 @@ struct FileTreeRepair {
         try mendData(mended)
         dropDoubles()
         mendRoot()
+        dropDataPastEnd()
         let reached = reachable()
         mendDirectories(reached)
         noteLostRanges()
@@ -232,6 +233,20 @@ struct FileTreeRepair {
         return reached
     }
 
+    /// Data past the end of its file, which nobody sees, unless it is being reclaimed.
+    private mutating func dropDataPastEnd() {
+        for (qid, entry) in entries where !entry.isDirectory && !clearing.contains(qid) {
+            // A negative length is one beyond what a signed number can say.
+            guard let length = UInt64(exactly: entry.value.length),
+                let all = extents[qid], all.contains(where: { $0.offset >= length })
+            else { continue }
+            for extent in all where extent.offset >= length {
+                edits[Key.data(qid, offset: extent.offset)] = .some(nil)
+            }
+            extents[qid] = all.filter { $0.offset < length }
+        }
+    }
+
     /// Ways up of directories, and what only files have.
     private mutating func mendDirectories(_ reached: Set<UInt64>) {
         for (qid, entry) in entries where entry.isDirectory {
@@ -275,7 +290,7 @@ struct FileTreeRepair {
                 found[qid] = (entry.value, entry.key)
             }
         }
-        if takesOrphans { takeOrphans(&found) }
+        takeOrphans(&found, keeps: takesOrphans)
         guard !found.isEmpty else { return }
         strayDigest = 0
         let directory = DirectoryEntry(
@@ -328,15 +343,16 @@ struct FileTreeRepair {
         return false
     }
 
-    /// Data of files without an entry.
+    /// Data of files without an entry: of those that may have lost it, or of removed ones.
     private mutating func takeOrphans(
-        _ found: inout [UInt64: (value: DirectoryEntry, oldKey: Key?)]
+        _ found: inout [UInt64: (value: DirectoryEntry, oldKey: Key?)], keeps: Bool
     ) {
         for qid in extents.keys.sorted() where entries[qid] == nil && !clearing.contains(qid) {
             guard let last = extents[qid]?.map(\.offset).max(), found[qid] == nil else { continue }
             for extent in extents[qid] ?? [] {
                 removals[Key.data(qid, offset: extent.offset)] = .some(nil)
             }
+            guard keeps else { continue }
             let length = last.addingReportingOverflow(UInt64(Geometry.blockBytes))
             guard !length.overflow, let bytes = Int64(exactly: length.partialValue) else {
                 continue
@@ -377,6 +393,13 @@ struct FileTreeRepair {
 
     /// What is gone with nodes: names, and parts of files that are still named.
     private mutating func noteLostRanges() {
+        for address in inspection.rebuilt {
+            notes.append(
+                RepairNote(
+                    .lost, "tree",
+                    "node \(address) breaks the rules; only what of it is whole is kept",
+                    labels: labels))
+        }
         for (low, high, why) in inspection.lostRanges {
             let from = low?.outline ?? "the first key"
             let to = high?.outline ?? "the last key"

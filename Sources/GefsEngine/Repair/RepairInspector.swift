@@ -15,6 +15,8 @@ struct TreeInspection {
     var touched: [Key] = []
     /// Ranges of keys of which everything is lost, `nil` where open, and why.
     var lostRanges: [(low: Key?, high: Key?, why: String)] = []
+    /// Nodes that break the rules, of which only the whole records stay.
+    var rebuilt: [BlockAddress] = []
     /// Keys with a pointer to file data that cannot stay, or that do not belong here.
     var badKeys: Set<Key> = []
 
@@ -155,6 +157,7 @@ final class RepairInspector {
         case .rebuilt(let found):
             buffer = found
             isRebuilt = true
+            inspection.rebuilt.append(pointer.address)
         case .lost(let why): return .lost(why)
         }
         guard isLeaf(buffer) == (height == 1) else {

@@ -23,8 +23,15 @@ final class RepairNodes {
     /// Nodes that are to be written, by address.
     private(set) var written: [UInt64: BlockBuffer] = [:]
 
-    init(_ device: any BlockDevice) {
+    /// Blocks in which a bit was wrong.
+    private(set) var corrected: [StoreWrite] = []
+    private(set) var notes: [RepairNote] = []
+    /// Blocks in which a wrong bit was looked for.
+    private(set) var tried: Set<BlockAddress>
+
+    init(_ device: any BlockDevice, tried: Set<BlockAddress>) {
         self.device = device
+        self.tried = tried
     }
 
     func node(_ pointer: BlockPointer) -> Node {
@@ -64,7 +71,7 @@ final class RepairNodes {
         case .failure(let error): return .lost("\(error)")
         }
         let hash = MetroHash64.hash(buffer.bytes)
-        guard hash == pointer.hash else {
+        guard hash == pointer.hash || correct(buffer, pointer) else {
             return .lost("block \(pointer.address) is damaged")
         }
         do throws(CorruptBlock) {
@@ -74,6 +81,26 @@ final class RepairNodes {
             if let rebuilt = rebuild(buffer) { return .rebuilt(rebuilt) }
             return .lost("\(error)")
         }
+    }
+
+    private func correct(_ buffer: BlockBuffer, _ pointer: BlockPointer) -> Bool {
+        guard tried.count < BitCorrection.blocksMax, tried.insert(pointer.address).inserted,
+            let note = BitCorrection.correct(buffer, at: pointer.address, expecting: pointer.hash)
+        else {
+            return corrected.contains { $0.offset == pointer.address.rawValue }
+                && restore(buffer, pointer)
+        }
+        notes.append(note)
+        corrected.append(StoreWrite(at: pointer.address, buffer))
+        return true
+    }
+
+    /// The corrected contents of a block that is read again.
+    private func restore(_ buffer: BlockBuffer, _ pointer: BlockPointer) -> Bool {
+        for write in corrected where write.offset == pointer.address.rawValue {
+            buffer.mutableBytes.copyMemory(from: write.bytes)
+        }
+        return MetroHash64.hash(buffer.bytes) == pointer.hash
     }
 
     func add(_ buffer: BlockBuffer, at address: BlockAddress) {

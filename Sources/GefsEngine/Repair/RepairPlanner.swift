@@ -1,5 +1,13 @@
 import GefsFormat
 
+/// What is to be done in one step, and what to tell.
+struct RepairStep {
+    var round: RepairRound
+    var notes: [RepairNote]
+    /// Blocks in which a wrong bit was looked for.
+    var tried: Set<BlockAddress>
+}
+
 /// Works out one step of a repair. Nothing is written.
 ///
 /// The walk of everything that the snapshot tree leads to says what is there; all else, lists, logs,
@@ -24,9 +32,11 @@ final class RepairPlanner {
 
     /// - Parameters:
     ///   - badData: pointers to file data, without generation, that the data does not match.
+    ///   - tried: blocks in which a wrong bit was looked for.
     ///   - now: nanoseconds since 1970, for names.
     init(
-        _ device: any BlockDevice, _ report: CheckReport, badData: Set<BlockPointer>, now: Int64
+        _ device: any BlockDevice, _ report: CheckReport, badData: Set<BlockPointer>,
+        tried: Set<BlockAddress>, now: Int64
     ) throws(RepairError) {
         let log = FindingLog(perKindMax: 1)
         guard let source = ClosedDevice(device, log: log) else {
@@ -37,7 +47,7 @@ final class RepairPlanner {
         self.report = report
         self.badData = badData
         self.now = now
-        nodes = RepairNodes(device)
+        nodes = RepairNodes(device, tried: tried)
         layout = RepairLayout(source, device, nodes)
         table = ArenaTable(layout.arenas)
         blockCount = Int(source.deviceBytes / Self.blockBytes)
@@ -48,13 +58,15 @@ final class RepairPlanner {
             nextGeneration: .zero, sharedNodes: [])
     }
 
-    /// What is to be done, and what to tell.
-    func plan() throws(RepairError) -> (round: RepairRound, notes: [RepairNote]) {
+    /// Works it out.
+    func plan() throws(RepairError) -> RepairStep {
         var round = RepairRound()
         round.copies = layout.copies
         notes.add(layout.notes)
-        guard !isOnlyCopies else { return (round, notes.all) }
+        guard !isOnlyCopies else { return step(round) }
         try survey()
+        round.copies += nodes.corrected
+        notes.add(nodes.notes)
         let space = RepairSpace(table: table, taken: taken(), free: freeByLogs())
         let trees = RepairTrees(
             nodes: nodes, space: space, inspector: inspector, notes: notes,
@@ -64,7 +76,11 @@ final class RepairPlanner {
         superblock.nextQid = trees.nextQid
         superblock.nextGeneration = trees.nextGeneration
         try commit(space, &round)
-        return (round, notes.all)
+        return step(round)
+    }
+
+    private func step(_ round: RepairRound) -> RepairStep {
+        RepairStep(round: round, notes: notes.all, tried: nodes.tried)
     }
 
     /// Whether all that is wrong is one of two copies each.

@@ -15,7 +15,7 @@ final class RepairTrees {
     private let now: Int64
 
     /// What became of trees, by their roots: a fork often has the tree of what it was forked from.
-    private var mended: [BlockPointer: TreeRoot] = [:]
+    private var mended: [BlockPointer: (root: TreeRoot, notes: [RepairNote])] = [:]
     private var savedStrays: Set<UInt64> = []
     private var emptyRoots: [UInt64: TreeRoot] = [:]
 
@@ -53,19 +53,24 @@ final class RepairTrees {
             }
             var root = TreeRoot(pointer: record.root, height: inspection.height)
             if !inspection.isWhole || needed.contains(generation) {
+                var names = history.names(of: generation)
+                if names.isEmpty { names = ["snapshot \(generation)"] }
                 if let known = mended[record.root] {
-                    root = known
+                    root = known.root
+                    notes.add(
+                        known.notes.map {
+                            var note = $0
+                            note.labels = names
+                            return note
+                        })
                 } else {
-                    let names = history.names(of: generation)
-                    guard
-                        let found = try mend(
-                            record, inspection, names.isEmpty ? ["snapshot \(generation)"] : names)
-                    else {
+                    guard let found = try mend(record, inspection, names) else {
                         history.lose(generation, why: "nothing of it is left")
                         continue
                     }
                     root = found.root
-                    mended[record.root] = root
+                    mended[record.root] = (root, found.notes)
+                    notes.add(found.notes)
                     if let (generation, root) = found.rescue {
                         rescued.append((record, generation, root))
                     }
@@ -111,7 +116,8 @@ final class RepairTrees {
 
     private func mend(
         _ record: SnapshotRecord, _ inspection: TreeInspection, _ labels: [String]
-    ) throws(RepairError) -> (root: TreeRoot, rescue: (Generation, TreeRoot)?)? {
+    ) throws(RepairError) -> (root: TreeRoot, rescue: (Generation, TreeRoot)?, notes: [RepairNote])?
+    {
         let old = TreeRoot(pointer: record.root, height: inspection.height)
         let touched = Dictionary(
             inspection.touched.map { ($0, [UInt8]?.none) }, uniquingKeysWith: { first, _ in first })
@@ -121,7 +127,9 @@ final class RepairTrees {
         var files = FileTreeRepair(
             try RepairScan(target: target).pairs(whole), inspection, labels: labels,
             rootQid: labels.contains("adm") ? 1 : 0, lostAndFoundQid: nextQid)
-        try files.conclude(takesOrphans: !inspection.lostRanges.isEmpty) {
+        try files.conclude(
+            takesOrphans: !inspection.lostRanges.isEmpty || !inspection.rebuilt.isEmpty
+        ) {
             [self] (pointer, qid, offset) throws(RepairError) in
             try inspector.mended(pointer, qid: qid, offset: offset) {
                 [self] (buffer) throws(RepairError) in
@@ -147,13 +155,13 @@ final class RepairTrees {
                 rescue = (generation, root)
             }
         }
-        notes.add(files.notes)
+        var told = files.notes
         if !inspection.replaced.isEmpty {
-            notes.add(
+            told.append(
                 RepairNote(
                     .mended, "tree", "rewritten without what cannot be read", labels: labels))
         }
-        return (root, rescue)
+        return (root, rescue, told)
     }
 
     // MARK: What every volume has

@@ -1,0 +1,21 @@
+import GefsMend
+import Testing
+
+/// Volumes damaged by chance: clean after the repair, and whole where nothing was damaged.
+@Suite struct RepairTrialTests {
+    /// `GEFS_SEED` is the first of them.
+    @Test func `a repair keeps what did not depend on damaged blocks and says what is lost`()
+        throws
+    {
+        let seed = storeTestSeed() % 1_000_000
+        let bases = RepairTrial.Bases(count: 2)
+        for number in seed..<seed + 24 {
+            let trial = try RepairTrial(
+                seed: number, on: bases, interrupts: number.isMultiple(of: 8))
+            let faults = trial.faults.prefix(3).joined(separator: "; ")
+            #expect(
+                trial.outcome != .failed,
+                "gefs-mend --first \(number) --images 1: \(trial.damage): \(faults)")
+        }
+    }
+}
