@@ -113,8 +113,8 @@ class FailingDisk(harness.TemporaryFolder):
     def assert_synced(self, image):
         report = harness.run_json("check", image)[-1]
         self.assertEqual(report["leakedBlocks"], 0)
-        self.assertEqual(harness.run("cat", "%s:/synced" % image).stdout, b"s" * 50000)
-        harness.run("cat", "%s:/dirty" % image, status=None)
+        self.assertEqual(harness.run("cat", image, "/synced").stdout, b"s" * 50000)
+        harness.run("cat", image, "/dirty", status=None)
         if harness.ORACLE.exists():
             status, output = harness.oracle("check", image)
             self.assertEqual(status, 0, output)
