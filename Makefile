@@ -9,6 +9,8 @@ SIZE ?= 4G
 PORT ?= 5640
 PREFIX ?= /usr/local
 DESTDIR ?=
+STATES ?= 100000
+SEED ?= 1
 # The program carries the Swift runtime with it, so that it runs where no Swift is installed.
 STATIC ?= $(if $(filter Linux,$(shell uname -s)),--static-swift-stdlib)
 BIN := .build/$(CONFIGURATION)/gefs
@@ -29,13 +31,17 @@ build: packages ## build the program (CONFIGURATION=debug for a debug build)
 run: build ## make gefs.img if there is none, and serve it
 	@BIN=$(BIN) IMAGE=$(IMAGE) SIZE=$(SIZE) PORT=$(PORT) Packaging/run
 
-test: packages lint unit fuzz end-to-end ## run everything: lint, unit tests, fuzzers for a moment, end-to-end tests
+test: packages lint unit fuzz crash end-to-end ## run everything: lint, unit tests, fuzzers, crash states, end-to-end tests
 
 unit: packages ## run the tests of the package
 	$(SWIFT) test
 
 fuzz: packages ## run each fuzzer for FUZZ_SECONDS (10), if this Swift has libFuzzer
 	Fuzz/run --seconds $(or $(FUZZ_SECONDS),10)
+crash: packages ## look at disks that a power cut leaves (STATES=100000 SEED=1), and find defects put in
+	$(SWIFT) build -c release --product gefs-crash
+	.build/release/gefs-crash --states $(STATES) --seed $(SEED)
+	.build/release/gefs-crash --states 20000 --sabotage all
 
 lint: packages ## check the format of the sources
 	$(SWIFT) format lint --strict --recursive Sources Tests Fuzz

@@ -97,6 +97,9 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
+            name: "GefsCrashTests", dependencies: ["GefsEngine", "GefsCrash"],
+            swiftSettings: strict),
+        .testTarget(
             name: "GefsServerTests",
             dependencies: ["GefsEngine", "GefsServer", "GefsControl", "GefsClient", "NineP"],
             swiftSettings: strict),

@@ -49,7 +49,8 @@ public struct CrashExplorer: Sendable {
     ///
     /// - Parameter watch: called now and then with the number of states looked at.
     public func run(watch: @escaping @Sendable (Int) -> Void = { _ in }) -> CrashReport {
-        let chosen = CrashWorkload.all.filter { names.isEmpty || names.contains($0.name) }
+        let wanted = names.isEmpty ? defect?.workloads ?? [] : names
+        let chosen = CrashWorkload.all.filter { wanted.isEmpty || wanted.contains($0.name) }
         guard !chosen.isEmpty else { return CrashReport() }
         let shared = Shared()
         let clock = ContinuousClock()

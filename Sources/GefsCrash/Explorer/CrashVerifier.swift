@@ -92,13 +92,12 @@ struct CrashVerifier {
     /// Works on, closes, opens again for reading and compares.
     private func goOn(_ run: ModelledRun) throws(CrashFailure) {
         do {
-            try run.perform { workload, run in
-                guard let branch = workload.branches.keys.sorted().first else { return }
-                try workload.edit(branch, on: run) { files in
-                    let path = "after-\(run.states.count)-\(files.namePrefix)"
-                    try files.makeFile(path, on: run)
-                    try files.write(path, files.bytes(5000), at: 0, on: run)
-                }
+            let branch = run.workload.branches.keys.sorted().first ?? "main"
+            let path = "after-\(run.workload.files.namePrefix)"
+            try run.edit(branch) { files, run in try files.makeFile(path, on: run) }
+            try run.edit(branch) { files, run in
+                guard files.model.items[path] != nil else { return }
+                try files.write(path, files.bytes(5000), at: 0, on: run)
             }
             for _ in 0..<2 { try run.step() }
             try run.sync()

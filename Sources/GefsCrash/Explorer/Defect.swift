@@ -20,6 +20,17 @@ public enum Defect: String, CaseIterable, Sendable {
     /// A block becomes free before the commit that stops using it is durable.
     case freesTooEarly = "frees-too-early"
 
+    /// The workloads in which it can show; none: all.
+    var workloads: Set<String> {
+        switch self {
+        case .noFlushBeforeLinks: ["foreign-logs"]
+        case .footerWithHeader: ["logs", "busy"]
+        // A superblock in one sector is there or not.
+        case .backupWithPrimary: ["wide"]
+        default: []
+        }
+    }
+
     /// The one that is in the engine, and not in what the device does.
     var inEngine: EngineDefect? {
         self == .freesTooEarly ? .freesBeforeCommit : nil

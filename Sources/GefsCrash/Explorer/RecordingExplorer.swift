@@ -152,13 +152,15 @@ struct RecordingExplorer {
                 failure: failure, workload: workload.name, seed: seed, place: place, count: 1))
     }
 
-    /// Which states of an interval to look at: the prefixes, and others by chance.
+    /// Which states of an interval to look at: the prefixes and what is near nothing or all, and
+    /// others by chance, half of them of those where every write may be torn.
     private static func choose(_ states: CrashStates, _ count: Int, seed: UInt64) -> [Int] {
         guard count < states.count else { return Array(states.indices) }
         var chance = SeededGenerator(seed: seed)
-        var chosen = Set(0..<min(states.prefixCount, states.count))
+        var chosen = Set(0..<min(states.essentialCount, states.count))
         while chosen.count < count {
             chosen.insert(Int.random(in: 0..<states.count, using: &chance))
+            chosen.insert(Int.random(in: states.mixtures, using: &chance))
         }
         return chosen.sorted()
     }

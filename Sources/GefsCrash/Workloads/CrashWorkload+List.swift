@@ -5,7 +5,7 @@ extension CrashWorkload {
     /// All there are.
     static let all: [CrashWorkload] = [
         firstCommits, files, snapshots, rollback, sleepers, logs, foreignLogs, grow, full, repair,
-        random, busy,
+        random, busy, wide,
     ]
 
     private static let firstCommits = CrashWorkload(
@@ -106,8 +106,8 @@ extension CrashWorkload {
     }
 
     private static let logs = CrashWorkload(
-        name: "logs", summary: "allocation logs grow and are compressed", stretchBlocks: 24,
-        logBlocksMin: 1,
+        name: "logs", summary: "allocation logs grow and are compressed", logBlocksMin: 1,
+        logGrowthMax: 1,
         prepare: { run in
             try run.someFiles(4, bytes: 20_000)
             for index in 0..<120 {
@@ -119,7 +119,7 @@ extension CrashWorkload {
             }
         }
     ) { run in
-        for _ in 0..<16 {
+        for _ in 0..<24 {
             for _ in 0..<2 { try run.perform { try $0.changeFiles($1) } }
             try run.sync()
         }
@@ -193,9 +193,20 @@ extension CrashWorkload {
         for _ in 0..<25 { try run.step() }
     }
 
+    private static let wide = CrashWorkload(
+        name: "wide", summary: "so many arenas that a superblock is longer than a sector",
+        arenaCount: 29, arenaBlocks: 50, stretchBlocks: 5,
+        prepare: { run in try run.someFiles(5, bytes: 20_000) }
+    ) { run in
+        for _ in 0..<4 {
+            try run.perform { try $0.changeFiles($1) }
+            try run.sync()
+        }
+    }
+
     private static let busy = CrashWorkload(
         name: "busy", summary: "the same with many arenas at work and logs compressed at once",
-        stretchBlocks: 6, logBlocksMin: 0,
+        stretchBlocks: 6, logBlocksMin: 0, logGrowthMax: 1,
         prepare: { run in
             for _ in 0..<60 { try run.step() }
         }

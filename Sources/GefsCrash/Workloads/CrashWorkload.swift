@@ -8,12 +8,15 @@ struct CrashWorkload: Sendable {
     var summary: String
     /// So little happens that every state is looked at, and every pair of crashes.
     var isSmall = false
+    var arenaCount = 8
     /// Blocks of each arena. Of these 32 are the reserve, 2 are never used, the log takes one.
     var arenaBlocks: UInt64 = 96
     /// Blocks that a commit takes from one arena before the next gets its turn.
     var stretchBlocks = 2048
     /// Logs up to this length are left alone.
     var logBlocksMin = 16
+    /// Longer ones are compressed when they are so many times as long as they could be.
+    var logGrowthMax = 4
     /// The disk has leaked blocks, which a repair is to find.
     var repairsLeaks = false
     /// What is done before the device records. The volume is closed after it.
@@ -34,6 +37,7 @@ struct CrashWorkload: Sendable {
         options.backlogBlocksMax = 1
         options.arenaStretchBlocks = stretchBlocks
         options.logBlocksMin = logBlocksMin
+        options.logGrowthMax = logGrowthMax
         options.clock = { 1_700_000_000_000_000_000 }
         return options
     }
@@ -41,8 +45,9 @@ struct CrashWorkload: Sendable {
     /// A volume as the workload wants to find it, and what it holds.
     func prepared(seed: UInt64) throws -> (image: MemoryImage, workload: HistoryWorkload) {
         let blockBytes = UInt64(Geometry.blockBytes)
-        let device = MemoryDevice(byteCount: (2 + 8 * (arenaBlocks + 2)) * blockBytes)
-        try Ream.runOnAny(device, user: "glenda")
+        let device = MemoryDevice(
+            byteCount: (2 + UInt64(arenaCount) * (arenaBlocks + 2)) * blockBytes)
+        try Ream.runOnAny(device, user: "glenda", arenaCount: arenaCount)
         let run = try ModelledRun(
             image: device.image, workload: HistoryWorkload(seed: seed), options: options)
         try prepare(run)

@@ -2,8 +2,8 @@
 /// made: each is computed from its number.
 ///
 /// For an interval of n writes, in this order:
-/// 1. with n up to `subsetWritesMax` all 2^n subsets of the writes, the first n+1 being the
-///    prefixes; with more the prefixes, each write alone, all but each write;
+/// 1. the prefixes, each write alone, all but each write; and with n up to `subsetWritesMax` all
+///    other subsets;
 /// 2. each write torn, at sectors of 512 bytes and pages of 4 KiB (begun, ended, any of them), where
 ///    of the others there are none, those before it, all, or any;
 /// 3. mixtures by chance: each write whole, lost or torn, in any order.
@@ -28,6 +28,9 @@ public struct CrashStates: RandomAccessCollection, Sendable {
     private let writes: [Int]
     /// Numbers below are untorn; the first of each write's torn states; all of them.
     private let wholeCount: Int
+    /// The subsets that come behind the prefixes, and all that come first in ascending order.
+    private let nearby: [[Int]]
+    private let essential: [Int]
     private let tornStarts: [Int]
     private let tornEnd: Int
 
@@ -41,7 +44,9 @@ public struct CrashStates: RandomAccessCollection, Sendable {
         self.seed = seed
         writes = interval.writes.filter { recording.events[$0] != .flush }
         let count = writes.count
-        wholeCount = count <= Self.subsetWritesMax ? 1 << count : 3 * count + 1
+        (nearby, essential) = Self.nearbySubsets(count)
+        wholeCount =
+            count <= Self.subsetWritesMax ? 1 << count : count + 1 + nearby.count
         var next = wholeCount
         var starts: [Int] = []
         for write in writes {
@@ -57,12 +62,20 @@ public struct CrashStates: RandomAccessCollection, Sendable {
     /// prefix of the writes, all of them at last.
     public var prefixCount: Int { writes.count + 1 }
 
+    /// How many of the first states are prefixes, or are one write away from nothing or all.
+    public var essentialCount: Int { prefixCount + nearby.count }
+
     public subscript(index: Int) -> CrashState {
         if index < wholeCount { return CrashState(interval, wholeState(index)) }
         var chance = SeededGenerator(
             seed: seed ^ UInt64(interval.start) << 32 ^ UInt64(bitPattern: Int64(index)))
         if index < tornEnd { return CrashState(interval, tornState(index, &chance)) }
         return CrashState(interval, mixture(&chance))
+    }
+
+    /// The mixtures; all states where there is nothing to mix.
+    public var mixtures: Range<Int> {
+        tornEnd < endIndex ? tornEnd..<endIndex : startIndex..<endIndex
     }
 
     /// One of the mixtures: which one, the seed says.
@@ -75,25 +88,33 @@ public struct CrashStates: RandomAccessCollection, Sendable {
     private func wholeState(_ index: Int) -> [CrashState.Piece] {
         let count = writes.count
         if index <= count { return pieces(of: writes[..<index]) }
-        if count <= Self.subsetWritesMax {
-            let mask = subset(index - count - 1)
-            return pieces(of: writes.indices.filter { mask >> $0 & 1 == 1 }.map { writes[$0] })
-        }
         let place = index - count - 1
-        if place < count { return pieces(of: [writes[place]]) }
-        var others = writes
-        others.remove(at: place - count)
-        return pieces(of: others)
+        if place < nearby.count { return pieces(of: nearby[place].map { writes[$0] }) }
+        let mask = subset(place - nearby.count)
+        return pieces(of: writes.indices.filter { mask >> $0 & 1 == 1 }.map { writes[$0] })
     }
 
-    /// The subset of that number among those that are no prefix.
+    /// Each write alone and all but each, as far as these are no prefixes; and their masks with
+    /// those of the prefixes, if there are not too many writes for masks.
+    private static func nearbySubsets(_ count: Int) -> ([[Int]], [Int]) {
+        guard count > 1 else { return ([], (0...count).map { (1 << $0) - 1 }) }
+        let all = Array(0..<count)
+        var nearby = (1..<count).map { [$0] }
+        if count > 2 {
+            nearby += (0..<count - 1).map { left in all.filter { $0 != left } }
+        }
+        guard count <= subsetWritesMax else { return (nearby, []) }
+        let masks = nearby.map { $0.reduce(0) { $0 | 1 << $1 } }
+        return (nearby, (masks + (0...count).map { (1 << $0) - 1 }).sorted())
+    }
+
+    /// The subset of that number among those that do not come first.
     private func subset(_ number: Int) -> Int {
-        // Prefixes have the masks 2^k - 1; there are k of them below the mask 2^k.
         var mask = number
-        var prefixes = 0
-        while prefixes <= writes.count, (1 << prefixes) - 1 <= mask {
-            prefixes += 1
-            mask = number + prefixes
+        var passed = 0
+        while passed < essential.count, essential[passed] <= mask {
+            passed += 1
+            mask = number + passed
         }
         return mask
     }
@@ -191,9 +212,11 @@ public struct CrashStates: RandomAccessCollection, Sendable {
 
     private func mixture(_ chance: inout SeededGenerator) -> [CrashState.Piece] {
         var pieces: [CrashState.Piece] = []
+        // Now and then no write at all is whole or lost.
+        let manners = Int.random(in: 0..<4, using: &chance) == 0 ? 5..<8 : 0..<8
         for write in writes {
             let byteCount = events[write].byteCount
-            switch Int.random(in: 0..<8, using: &chance) {
+            switch Int.random(in: manners, using: &chance) {
             case 0..<3: pieces.append(CrashState.Piece(event: write))
             case 3..<5: break
             case 5:

@@ -15,8 +15,8 @@ extension Arena {
         // The blocks taken for the chain, and what the commit takes before the log is written,
         // can split ranges.
         let length = LogLayout.blockCountMax(rangeCount: map.freeRunCount() + 1)
-        guard log.chain.count > max(logBlocksMin, 4 * length) else {
-            compressionThreshold = max(logBlocksMin, 4 * length)
+        guard log.chain.count > max(logBlocksMin, logGrowthMax * length) else {
+            compressionThreshold = max(logBlocksMin, logGrowthMax * length)
             return []
         }
         guard let blocks = allocateCompressedChain(length + 1) else { return [] }

@@ -49,6 +49,8 @@ final class Arena: @unchecked Sendable {
     /// A log longer than this is worth a look at how short it could be.
     var compressionThreshold: Int
 
+    /// How many times as long as it could be a log may become.
+    var logGrowthMax = 4
     /// Logs up to this length are left alone.
     var logBlocksMin = 16 {
         didSet { compressionThreshold = logBlocksMin }

@@ -20,10 +20,13 @@ final class ArenaSet: @unchecked Sendable {
     }
 
     /// Sets what depends on how the volume is used. Before the first commit.
-    func tune(stretchBlocks: Int, logBlocksMin: Int) {
-        self.stretchBlocks = stretchBlocks
+    func tune(_ options: VolumeOptions) {
+        stretchBlocks = options.arenaStretchBlocks
         stretchLeft = stretchBlocks
-        for arena in arenas { arena.logBlocksMin = logBlocksMin }
+        for arena in arenas {
+            arena.logBlocksMin = options.logBlocksMin
+            arena.logGrowthMax = options.logGrowthMax
+        }
     }
 
     // MARK: Counters, readable by any thread

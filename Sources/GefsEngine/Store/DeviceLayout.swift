@@ -26,10 +26,12 @@ enum DeviceLayout {
     }
 
     /// The arenas of a fresh volume: address of each header, and S.
-    static func arenasAtReam(deviceBytes: UInt64) -> (addresses: [UInt64], byteCount: UInt64) {
+    static func arenasAtReam(
+        deviceBytes: UInt64, arenaCount: Int? = nil
+    ) -> (addresses: [UInt64], byteCount: UInt64) {
         let usable = deviceBytes - deviceBytes % blockBytes - 2 * blockBytes
         let wanted = (usable + (4 << 40) - 1) / (4 << 40)
-        let count = min(max(wanted, 8), 32)
+        let count = arenaCount.map { UInt64($0) } ?? min(max(wanted, 8), 32)
         return split(from: blockBytes, byteCount: usable, count: count)
     }
 

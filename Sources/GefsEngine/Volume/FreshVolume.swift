@@ -17,9 +17,12 @@ struct FreshVolume {
     let deviceBytes: UInt64
     let user: String
     let dialect: Dialect
+    /// Arenas, where it is not the usual number.
+    let arenaCount: Int?
     private let pool = BlockBufferPool()
 
-    init(deviceBytes: UInt64, user: String, dialect: Dialect) {
+    init(deviceBytes: UInt64, user: String, dialect: Dialect, arenaCount: Int? = nil) {
+        self.arenaCount = arenaCount
         self.deviceBytes = deviceBytes
         self.user = user
         self.dialect = dialect
@@ -27,7 +30,8 @@ struct FreshVolume {
 
     /// Everything but the superblocks, and the superblocks.
     func writes() -> (body: [StoreWrite], superblocks: [StoreWrite]) {
-        let layout = DeviceLayout.arenasAtReam(deviceBytes: deviceBytes)
+        let layout = DeviceLayout.arenasAtReam(
+            deviceBytes: deviceBytes, arenaCount: arenaCount)
         var arenas = layout.addresses.map {
             FreshArena(address: BlockAddress(rawValue: $0), byteCount: layout.byteCount)
         }

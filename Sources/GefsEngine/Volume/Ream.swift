@@ -46,12 +46,13 @@ public enum Ream {
     }
 
     /// The same for a device that is too small for a volume of use, but not for one that is to be
-    /// looked at a hundred thousand times: at least 50 blocks for each of eight arenas.
+    /// looked at a hundred thousand times: at least 50 blocks for each arena.
     package static func runOnAny(
-        _ device: any BlockDevice, user: String, dialect: Dialect = .r
+        _ device: any BlockDevice, user: String, dialect: Dialect = .r, arenaCount: Int? = nil
     ) throws(ReamError) {
         guard isUsable(user) else { throw .badUserName(user) }
-        let content = FreshVolume(deviceBytes: device.byteCount, user: user, dialect: dialect)
+        let content = FreshVolume(
+            deviceBytes: device.byteCount, user: user, dialect: dialect, arenaCount: arenaCount)
         do throws(DeviceError) {
             let (body, superblocks) = content.writes()
             let nothing = BlockBuffer()

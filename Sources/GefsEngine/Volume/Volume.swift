@@ -29,6 +29,8 @@ public struct VolumeOptions: Sendable {
     package var arenaStretchBlocks = 2048
     /// Blocks of an arena's log that are left alone; a longer one may be compressed.
     package var logBlocksMin = 16
+    /// A longer one is compressed when it is more than so many times as long as it could be.
+    package var logGrowthMax = 4
     /// A defect that is put in on purpose, so that the crash explorer can be seen to find it.
     package var defect: EngineDefect?
     /// Receives what an operator should know.
@@ -135,8 +137,7 @@ final class Volume: @unchecked Sendable {
         self.device = device
         self.options = options
         arenas = loaded.arenas
-        arenas.tune(
-            stretchBlocks: options.arenaStretchBlocks, logBlocksMin: options.logBlocksMin)
+        arenas.tune(options)
         pool = loaded.pool
         superblock = loaded.superblock
         openNotes = loaded.notes
