@@ -15,7 +15,7 @@ SEED ?= 1
 STATIC ?= $(if $(filter Linux,$(shell uname -s)),--static-swift-stdlib)
 BIN := .build/$(CONFIGURATION)/gefs
 
-.PHONY: help run test damage fuzz crash unit end-to-end build lint format bench install uninstall clean packages
+.PHONY: help run test damage mend fuzz crash unit end-to-end build lint format bench install uninstall clean packages
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -38,10 +38,15 @@ unit: packages ## run the tests of the package
 
 fuzz: packages ## run each fuzzer for FUZZ_SECONDS (10), if this Swift has libFuzzer
 	Fuzz/run --seconds $(or $(FUZZ_SECONDS),10)
+
 crash: packages ## look at disks that a power cut leaves (STATES=100000 SEED=1), and find defects put in
 	$(SWIFT) build -c release --product gefs-crash
 	.build/release/gefs-crash --states $(STATES) --seed $(SEED)
 	.build/release/gefs-crash --states 20000 --sabotage all
+
+mend: packages ## damage and repair volumes, and compare what is left (IMAGES=300)
+	$(SWIFT) build -c release --product gefs-mend
+	.build/release/gefs-mend --images $(or $(IMAGES),300)
 
 lint: packages ## check the format of the sources
 	$(SWIFT) format lint --strict --recursive Sources Tests Fuzz

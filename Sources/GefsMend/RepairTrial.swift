@@ -9,7 +9,8 @@ public struct RepairTrial {
         case repaired
         /// The damage was in nothing that is used.
         case untouched
-        /// Nothing leads to the files; left as it was, and said so.
+        /// Nothing leads to the files of the last commit: left as it was, and said so, or an older
+        /// commit.
         case hopeless
         /// Not as it has to be.
         case failed
@@ -92,6 +93,11 @@ public struct RepairTrial {
             fail("not clean: \(report.findings.prefix(3))")
         }
         remarks = repair.notes.map(\.description)
+        // Without the last superblock an older one counts, and what it leads to.
+        guard !damaged.isHopeless else {
+            if outcome != .failed { outcome = .hopeless }
+            return
+        }
         guard let result = ImageMap(image, withBlocks: false) else {
             fail("no superblock")
             return

@@ -42,6 +42,7 @@ final class RepairTrees {
         if let newest = history.records.keys.max(), newest >= nextGeneration {
             nextGeneration = Generation(rawValue: newest.rawValue + 1)
         }
+        var changed: Set<Generation> = []
         var rescued: [(base: SnapshotRecord, generation: Generation, root: TreeRoot)] = []
         for generation in history.records.keys.sorted() {
             guard let record = history.records[generation],
@@ -78,9 +79,13 @@ final class RepairTrees {
             } else {
                 root.pointer.generation = inspection.rootBirth
             }
+            if root.pointer.address != record.root.address { changed.insert(generation) }
             history.setRoot(generation, root)
         }
         try restoreFirst(&history)
+        if let label = history.labels[LabelName.adm], changed.contains(label.generation) {
+            try restoreUsers(&history, label.generation)
+        }
         try history.settle(
             rescueName: { [self] in rescueLabel(suffix: ".\($0)") },
             place: { [self] (generation) throws(RepairError) in
@@ -232,7 +237,7 @@ final class RepairTrees {
         }
         let generation = nextGeneration
         nextGeneration = Generation(rawValue: generation.rawValue + 1)
-        let text = Array("-1:adm::glenda\n0:none::\n1:glenda:glenda:\n".utf8)
+        let text = Self.freshUsers
         let block = nodes.pool.make()
         block.clear()
         block.mutableBytes.copyBytes(from: text)
@@ -263,6 +268,88 @@ final class RepairTrees {
         history.add(
             RepairNote(
                 .lost, "label", "is made anew with the users of a fresh volume", labels: ["adm"]))
+    }
+
+    // MARK: Users
+
+    /// The users file of a fresh volume.
+    private static let freshUsers = Array("-1:adm::glenda\n0:none::\n1:glenda:glenda:\n".utf8)
+
+    /// The entry of the users file, and its text as far as it can be read.
+    private func usersFile(
+        _ record: SnapshotRecord
+    ) -> (key: Key, entry: DirectoryEntry, text: [UInt8])? {
+        let target = RepairTarget(nodes, space, generation: record.generation)
+        let root = TreeRoot(pointer: record.root, height: Int(record.height))
+        guard let pairs = try? RepairScan(target: target).pairs(root).pairs,
+            let found = pairs.first(where: { $0.key == Key.entry(parent: 1, name: "users".utf8) }),
+            let entry = found.value.withUnsafeBytes({ try? DirectoryEntry(decoding: $0) }),
+            entry.length >= 0, entry.length < Int64(UserTable.fileBytesMax)
+        else { return nil }
+        var text = [UInt8](repeating: 0, count: Int(entry.length))
+        for pair in pairs {
+            guard
+                case .data(entry.qidPath, let offset)? = pair.key.withBytes({
+                    try? DecodedKey($0)
+                }), let start = Int(exactly: offset), start < text.count,
+                let pointer = pair.value.withUnsafeBytes({ DataPointer.decode($0) }),
+                let block = nodes.data(pointer.address, hash: pointer.hash)
+            else { continue }
+            let count = min(Geometry.blockBytes, text.count - start)
+            text.replaceSubrange(start..<start + count, with: block.bytes[..<count])
+        }
+        return (found.key, entry, text)
+    }
+
+    /// Puts a users file that can be used in place of one that was damaged: without one nobody can
+    /// attach.
+    private func restoreUsers(
+        _ history: inout HistoryRepair, _ generation: Generation
+    ) throws(RepairError) {
+        guard let record = history.records[generation], let users = usersFile(record),
+            (try? UserTable(parsing: users.text)) == nil
+        else { return }
+        var text = Self.freshUsers
+        var origin = "a fresh volume"
+        for other in history.records.keys.sorted().reversed() where other != generation {
+            guard let record = history.records[other], let found = usersFile(record)?.text,
+                (try? UserTable(parsing: found)) != nil
+            else { continue }
+            text = found
+            origin = "snapshot \(other)"
+            break
+        }
+        var edits: [Key: [UInt8]?] = [:]
+        var offset = 0
+        while offset < text.count {
+            let count = min(Geometry.blockBytes, text.count - offset)
+            let block = nodes.pool.make()
+            block.clear()
+            block.mutableBytes.copyBytes(from: text[offset..<offset + count])
+            let address = try space.allocate()
+            nodes.add(block, at: address)
+            let pointer = BlockPointer(
+                address: address, hash: MetroHash64.hash(block.bytes), generation: generation)
+            var value = [UInt8](repeating: 0, count: BlockPointer.byteCount)
+            value.withUnsafeMutableBytes { bytes in
+                if let base = bytes.baseAddress { pointer.encode(into: base) }
+            }
+            edits[.data(users.entry.qidPath, offset: UInt64(offset))] = value
+            offset += Geometry.blockBytes
+        }
+        for beyond in stride(from: offset, to: users.text.count, by: Geometry.blockBytes) {
+            edits[.data(users.entry.qidPath, offset: UInt64(beyond))] = .some(nil)
+        }
+        var entry = users.entry
+        entry.length = Int64(text.count)
+        edits[users.key] = entry.encoded()
+        let target = RepairTarget(nodes, space, generation: generation)
+        let root = TreeRoot(pointer: record.root, height: Int(record.height))
+        if let root = try target.apply(edits, to: root) { history.setRoot(generation, root) }
+        history.add(
+            RepairNote(
+                .lost, "file", "damaged; replaced by that of \(origin)", labels: ["adm"],
+                path: "/users"))
     }
 
     /// The dialect that the disk shows. Source: FORMAT 11.

@@ -45,3 +45,28 @@ import Testing
         #expect(bytes.withUnsafeBytes { MetroHash64.flippedBit(in: $0, expecting: hash) } == bit)
     }
 }
+
+/// What a repaired volume is good for.
+@Suite struct RepairedVolumeTests {
+    @Test func `a damaged users file gives way to one that lets people in`() throws {
+        let volume = try TestVolume()
+        try volume.makeFile("kept", [1, 2, 3])
+        try volume.fileSystem.close()
+        var image = volume.device.image(after: volume.device.events.count)
+        // The users file of a fresh volume is the second block of the second arena (FORMAT 10.1).
+        let layout = DeviceLayout.arenasAtReam(deviceBytes: image.byteCount)
+        let users = layout.addresses[1] + 3 * UInt64(Geometry.blockBytes)
+        let text = image.bytes(at: users, count: 7)
+        #expect(text == Array("-1:adm:".utf8))
+        [UInt8](repeating: 0xee, count: 512).withUnsafeBytes { image.write($0, at: users) }
+        let device = MemoryDevice(image)
+        let repair = DeviceRepair.plan(device)
+        #expect(repair.isComplete)
+        #expect(repair.notes.contains { $0.path == "/users" && $0.outcome == .lost })
+        try repair.apply(to: device)
+        let repaired = try TestVolume(image: device.image)
+        #expect(try repaired.read("kept") == [1, 2, 3])
+        try repaired.fileSystem.close()
+        #expect(!Checker.check(repaired.device).isBroken)
+    }
+}
