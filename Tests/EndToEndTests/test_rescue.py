@@ -149,6 +149,31 @@ class Rescue(harness.TemporaryFolder):
                     self.assert_manifest(folder / label, snapshots[label]["entries"], name)
                 image.unlink()
 
+    @harness.needs_shared
+    def test_a_tenth_of_all_blocks_gone(self):
+        names = [name for name in harness.reference_images() if "populated" in name]
+        for name in names:
+            with self.subTest(image=name):
+                image, manifest = self.unpack(name)
+                chance = random.Random(harness.SEED)
+                used = blocks_of(image, range(1, 1 << 16))
+                zero(image, [block for block in used if chance.randrange(10) == 0])
+                entries = json.loads(manifest.read_text())["snapshots"]["main"]["entries"]
+                expected = {"main/" + entry["path"]: entry["sha256"] for entry in entries if "sha256" in entry}
+                folder, files, _ = self.rescue(image, "--label", "main", status=3, out="out-" + name)
+                right = partial = 0
+                for path, entry in files.items():
+                    partial += entry["state"] == "partial"
+                    # Names with control characters are spelled out.
+                    if entry["kind"] != "file" or entry["state"] != "whole" or "\\x" in path:
+                        continue
+                    found = hashlib.sha256((folder / path).read_bytes()).hexdigest()
+                    right += expected.get(path) == found
+                    if entry["origin"] == "tree" and "lost+found" not in path:
+                        self.assertEqual(expected.get(path), found, path)
+                print("%s: of %d files %d as they were, %d partial" % (name, len(expected), right, partial), flush=True)
+                image.unlink()
+
     def assert_manifest(self, folder, entries, name):
         for entry in entries:
             if not entry["path"]:
