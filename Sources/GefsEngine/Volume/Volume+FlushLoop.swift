@@ -213,6 +213,8 @@ extension Volume {
     func fail(_ error: FileError) {
         lock.locked {
             if failure == nil { failure = error }
+            // No label leaves any more, so nobody has to wait for that.
+            leaving = []
             lock.signal()
         }
         log("changes are refused from now on: \(error.reason)")

@@ -156,6 +156,20 @@ struct FailingDiskTests {
     }
 
     @Test
+    func `a label whose deletion failed with the device can be looked at`() throws {
+        let volume = try TestVolume()
+        try volume.makeFile("a", [1])
+        let name = Array("s".utf8)
+        try volume.change(.snapshot(of: Array("main".utf8), as: name))
+        try volume.commitWholly()
+        try volume.makeFile("b", [2])
+        volume.device.inject(DeviceFault(.write, .fail(errno: EIO)))
+        #expect(throws: FileError.self) { try volume.change(.delete(name)) }
+        volume.label = "s"
+        #expect(try volume.list("") == ["a"])
+    }
+
+    @Test
     func `those who wait when the device fails get the error, and nobody hangs`() throws {
         var options = TestVolume.options
         options.flushBytes = 64 << 10
