@@ -124,7 +124,7 @@ struct FileModelTests {
             }
         }
         try volume.fileSystem.close()
-        try expectClean(volume.device.image(after: volume.device.events.count))
+        try expectClean(volume.device.image())
     }
 
     @Test(arguments: RandomWorkload.seeds([11, 12, 13]))
@@ -161,7 +161,7 @@ struct FileModelTests {
                 let isKnown = states.contains(found)
                 #expect(isKnown, "seed \(seed): cut after \(count) of \(after)")
                 try survivor.fileSystem.close()
-                try expectClean(survivor.device.image(after: survivor.device.events.count))
+                try expectClean(survivor.device.image())
             }
         }
     }
