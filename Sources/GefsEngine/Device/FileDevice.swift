@@ -146,11 +146,16 @@ public final class FileDevice: BlockDevice {
 }
 
 extension FileDevice {
+    /// Unlocks and closes.
+    ///
+    /// The lock belongs to the open file, and that lives on in a child that this process is just
+    /// about to start: closing alone would leave the device locked until the child runs its program.
     private static func release(_ file: Int32) -> Int32 {
+        flock(file, LOCK_UN)
         #if canImport(Glibc)
-            Glibc.close(file)
+            return Glibc.close(file)
         #else
-            Darwin.close(file)
+            return Darwin.close(file)
         #endif
     }
 

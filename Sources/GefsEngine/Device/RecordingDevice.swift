@@ -73,6 +73,12 @@ public final class RecordingDevice: BlockDevice {
         recording.image(after: count)
     }
 
+    /// The device as it is, with all writes done in order.
+    public func image() -> MemoryImage {
+        let (base, events) = state.withLock { ($0.base, $0.events) }
+        return Self.replay(events[...], on: base)
+    }
+
     /// One state that a crash after the first `count` events may leave.
     ///
     /// Writes up to the last flush among them are whole. Each later one is, by chance, whole,

@@ -136,7 +136,15 @@ final class SnapshotTree: @unchecked Sendable {
         let old = try self.value(key)
         guard old != value else { return }
         deadlistCounts.forget(key)
-        let isPresent = old != nil
+        store(key, value, isPresent: old != nil)
+    }
+
+    /// Sets the value of a key that has none.
+    func putNew(_ key: Key, _ value: [UInt8]) {
+        store(key, value, isPresent: false)
+    }
+
+    private func store(_ key: Key, _ value: [UInt8], isPresent: Bool) {
         lock.locked {
             key.withBytes { keyBytes in
                 value.withUnsafeBytes { memtable.put(keyBytes, $0, presentBelow: isPresent) }
@@ -157,15 +165,6 @@ final class SnapshotTree: @unchecked Sendable {
     func removePresent(_ key: Key) {
         deadlistCounts.forget(key)
         lock.locked { key.withBytes { memtable.remove($0, presentBelow: true) } }
-    }
-
-    /// Sets the value of a key that has none.
-    func putNew(_ key: Key, _ value: [UInt8]) {
-        lock.locked {
-            key.withBytes { keyBytes in
-                value.withUnsafeBytes { memtable.put(keyBytes, $0, presentBelow: false) }
-            }
-        }
     }
 
     /// The changes since the last flush, in key order.

@@ -77,7 +77,7 @@ extension Volume {
                 isDropStalled = budget == options.pruneBlocksMax
                 return false
             }
-            try snapshots.remove(Key.deadlist(list.generation, birth: list.birth))
+            snapshots.removePresent(Key.deadlist(list.generation, birth: list.birth))
             try extendDeadlist(next.generation, list.birth, by: list.record, work)
             budget -= 1
         }
@@ -120,7 +120,7 @@ extension Volume {
         if isNew { return }
         for list in try deadlists(of: next)
         where list.birth < next && !Self.isHeld(birth: list.birth, before: before) {
-            try snapshots.remove(Key.deadlist(next, birth: list.birth))
+            snapshots.removePresent(Key.deadlist(next, birth: list.birth))
             try free(list.record, work)
         }
     }
@@ -149,7 +149,7 @@ extension Volume {
         }
         for address in own.blocks { drop(address, work) }
         for list in try deadlists(of: record.generation) {
-            try snapshots.remove(Key.deadlist(list.generation, birth: list.birth))
+            snapshots.removePresent(Key.deadlist(list.generation, birth: list.birth))
             discard(list.record, work)
         }
         unlisted.forget(record.generation)

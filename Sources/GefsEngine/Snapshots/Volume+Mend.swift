@@ -27,7 +27,7 @@ extension Volume {
             let record = try snapshots.decode(pair.value) { (raw) throws(RecordError) in
                 try DeadlistRecord(decoding: raw)
             }
-            try snapshots.remove(Key.deadlist(generation, birth: birth))
+            snapshots.removePresent(Key.deadlist(generation, birth: birth))
             mended.discardedLists += 1
             discard(record, work)
         }
@@ -47,7 +47,7 @@ extension Volume {
             first == .zero ? Generation.none : Generation(rawValue: first.rawValue - 1)
         let held = Set(try ownBlocks(of: record, before, limit: .max).blocks)
         for list in lists {
-            try snapshots.remove(Key.deadlist(list.generation, birth: list.birth))
+            snapshots.removePresent(Key.deadlist(list.generation, birth: list.birth))
             var rest: [BlockAddress] = []
             passChain(list.record, work) { block, address in
                 rest += block.deadAddresses.filter { !held.contains($0) && isAllocated($0) }

@@ -40,10 +40,16 @@ struct Trial {
         _ = try perform(["snap", "create", branch, start])
         do {
             _ = try perform(["snap", "fork", start, fork])
+        } catch {
+            // A branch of the fork's name may be somebody else's.
+            _ = try? perform(["snap", "delete", start])
+            throw error
+        }
+        do {
             // Its schedule would leave labels behind that nobody asked for.
             _ = try perform(["snap", "retain", fork, "none"])
         } catch {
-            _ = try? perform(["snap", "delete", start])
+            _ = try? perform(["snap", "delete", fork, start])
             throw error
         }
         console.detail("forked \(fork) from \(branch)")

@@ -143,7 +143,7 @@ extension FileVersion {
             try volume.snapshot("s\(round)")
         }
         try volume.sync()
-        let device = CountingDevice(volume.device.image(after: volume.device.events.count))
+        let device = CountingDevice(volume.device.image())
         var options = TestVolume.options
         options.isReadOnly = true
         let fileSystem = try FileSystem.open(device, options: options)

@@ -85,6 +85,17 @@ private func temporaryPath() -> String {
         #expect(throws: DeviceError.readOnly) { try first.flush() }
     }
 
+    @Test func `a closed device is free even while a child is being started`() throws {
+        let path = temporaryPath()
+        defer { unlink(path) }
+        let writer = try FileDevice.create(path: path, byteCount: 1000)
+        // What a child has between fork and exec.
+        let inherited = dup(writer.descriptor.load(ordering: .relaxed))
+        defer { close(inherited) }
+        writer.close()
+        #expect(throws: Never.self) { try FileDevice(path: path, access: .readWrite).close() }
+    }
+
     @Test func `what is no file or disk is refused`() {
         #expect(throws: DeviceError.notFound(path: "/nonexistent/x")) {
             try FileDevice(path: "/nonexistent/x", access: .readOnly)

@@ -42,7 +42,7 @@ struct FileModelTests {
             }
         }
         try volume.fileSystem.close()
-        try expectClean(volume.device.image(after: volume.device.events.count))
+        try expectClean(volume.device.image())
     }
 
     @Test(arguments: RandomWorkload.seeds([11, 12, 13]))
@@ -79,7 +79,7 @@ struct FileModelTests {
                 let isKnown = states.contains(found)
                 #expect(isKnown, "seed \(seed): cut after \(count) of \(after)")
                 try survivor.fileSystem.close()
-                try expectClean(survivor.device.image(after: survivor.device.events.count))
+                try expectClean(survivor.device.image())
             }
         }
     }

@@ -9,7 +9,7 @@ extension WeaknessTests {
         let volume = try TestVolume()
         try volume.makeFile("a", [1, 2, 3])
         try volume.fileSystem.close()
-        return volume.device.image(after: volume.device.events.count)
+        return volume.device.image()
     }
 
     @Test

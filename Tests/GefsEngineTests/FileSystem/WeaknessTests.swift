@@ -131,7 +131,7 @@ struct WeaknessTests {
             try volume.makeFile("b\(index)", [UInt8](repeating: 2, count: 200 * block))
         }
         volume.fileSystem.volume.requestFlush()
-        let image = volume.device.image(after: volume.device.events.count)
+        let image = volume.device.image()
         let survivor = try TestVolume(image: image)
         let bytes = try survivor.read("a")
         #expect(bytes == [UInt8](repeating: 1, count: 200 * block))
@@ -178,8 +178,8 @@ struct WeaknessTests {
         for index in 0..<3000 { try volume.remove("d/file\(index)") }
         try volume.sync()
         try volume.fileSystem.close()
-        let image = volume.device.image(after: volume.device.events.count)
-        let report = Checker.check(MemoryDevice(image, isReadOnly: true))
+        let image = volume.device.image()
+        let report = Checker.check(image)
         #expect(report.totals.leakedBlocks == 0)
         #expect(report.totals.allocatedBlocks < 60)
     }
@@ -245,8 +245,8 @@ struct WeaknessTests {
         volume.fileSystem.close(handle)
         volume.fileSystem.drainReclaims()
         try volume.fileSystem.close()
-        let image = volume.device.image(after: volume.device.events.count)
-        let report = Checker.check(MemoryDevice(image, isReadOnly: true))
+        let image = volume.device.image()
+        let report = Checker.check(image)
         #expect(report.warningCount == 0)
         #expect(report.totals.leakedBlocks == 0)
     }
@@ -259,7 +259,7 @@ struct WeaknessTests {
         try volume.remove("a")
         try volume.sync()
         let survivor = try TestVolume(
-            image: volume.device.image(after: volume.device.events.count))
+            image: volume.device.image())
         _ = try survivor.list("")
         survivor.fileSystem.drainReclaims()
         try survivor.sync()
@@ -267,8 +267,8 @@ struct WeaknessTests {
         try survivor.makeFile("b")
         try survivor.sync()
         try survivor.fileSystem.close()
-        let image = survivor.device.image(after: survivor.device.events.count)
-        let report = Checker.check(MemoryDevice(image, isReadOnly: true))
+        let image = survivor.device.image()
+        let report = Checker.check(image)
         #expect(report.warningCount == 0)
         #expect(report.totals.allocatedBlocks < 60)
         volume.fileSystem.close(handle)
@@ -279,7 +279,7 @@ struct WeaknessTests {
         let volume = try TestVolume()
         try volume.makeFile("a", [1])
         try volume.sync()
-        var image = volume.device.image(after: volume.device.events.count)
+        var image = volume.device.image()
         let last = Int(image.byteCount) - block
         let junk = [UInt8](repeating: 0x55, count: block)
         junk.withUnsafeBytes { image.write($0, at: UInt64(last)) }
@@ -288,8 +288,8 @@ struct WeaknessTests {
         let bytes = try survivor.read("a")
         #expect(bytes == [1])
         try survivor.fileSystem.close()
-        let repaired = survivor.device.image(after: survivor.device.events.count)
-        let report = Checker.check(MemoryDevice(repaired, isReadOnly: true))
+        let repaired = survivor.device.image()
+        let report = Checker.check(repaired)
         #expect(report.errorCount == 0 && report.warningCount == 0)
     }
 
@@ -298,7 +298,7 @@ struct WeaknessTests {
         let volume = try TestVolume()
         try volume.makeFile("a", [1])
         try volume.fileSystem.close()
-        let image = volume.device.image(after: volume.device.events.count)
+        let image = volume.device.image()
         var options = TestVolume.options
         options.isReadOnly = true
         let reader = try TestVolume(image: image, options: options)
@@ -309,7 +309,7 @@ struct WeaknessTests {
         let bytes = try reader.read("a")
         #expect(bytes == [1])
         try reader.fileSystem.close()
-        #expect(reader.device.image(after: reader.device.events.count) == image)
+        #expect(reader.device.image() == image)
     }
 
     @Test

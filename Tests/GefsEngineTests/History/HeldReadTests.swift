@@ -84,7 +84,7 @@ struct HeldReadTests {
         try made.change(.snapshot(of: main, as: Array("second".utf8)))
         let qid = try made.status("file").qid.path
         try made.fileSystem.close()
-        let image = made.device.image(after: made.device.events.count)
+        let image = made.device.image()
 
         let device = SlowDevice(image)
         let volume = try TestVolume(on: device, options: TestVolume.options)

@@ -46,7 +46,7 @@ struct HistoryDamageTests {
         try volume.sync()
         let lists = try listBlocks(volume.fileSystem.volume)
         try volume.fileSystem.close()
-        var image = volume.device.image(after: volume.device.events.count)
+        var image = volume.device.image()
         let dump = try VolumeDump(MemoryDevice(image, isReadOnly: true))
         var sound: Set<BlockAddress> = nodes("adm", in: dump).union(nodes("empty", in: dump))
         for name in workload.branches.keys { sound.formUnion(nodes(name, in: dump)) }
@@ -100,7 +100,7 @@ struct HistoryDamageTests {
         let lists = try listBlocks(volume.fileSystem.volume)
         #expect(!lists.isEmpty)
         try volume.fileSystem.close()
-        var image = volume.device.image(after: volume.device.events.count)
+        var image = volume.device.image()
         junk(lists, in: &image)
         let survivor = try TestVolume(image: image)
         // Blocks of the same births die again: they belong on the same lists.
@@ -115,9 +115,7 @@ struct HistoryDamageTests {
         try survivor.change(.delete(Array("s".utf8)))
         try survivor.fileSystem.drainHistory()
         try survivor.fileSystem.close()
-        let report = Checker.check(
-            MemoryDevice(
-                survivor.device.image(after: survivor.device.events.count), isReadOnly: true))
+        let report = Checker.check(survivor.device.image())
         #expect(report.errorCount == 0)
         // What was on the lists before; the 15 blocks that came after are free.
         #expect(report.totals.leakedBlocks > 0)
@@ -132,7 +130,7 @@ struct HistoryDamageTests {
         for index in 0..<600 { try volume.remove("file \(index)") }
         try volume.sync()
         try volume.fileSystem.close()
-        var image = volume.device.image(after: volume.device.events.count)
+        var image = volume.device.image()
         let dump = try VolumeDump(MemoryDevice(image, isReadOnly: true))
         junk(nodes("s", in: dump).subtracting(nodes("main", in: dump)), in: &image)
         let survivor = try TestVolume(image: image)

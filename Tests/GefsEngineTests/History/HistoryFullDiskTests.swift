@@ -65,8 +65,8 @@ struct HistoryFullDiskTests {
             try volume.fileSystem.volume.syncAndReclaim()
         }
         try volume.fileSystem.close()
-        let image = volume.device.image(after: volume.device.events.count)
-        let report = Checker.check(MemoryDevice(image, isReadOnly: true))
+        let image = volume.device.image()
+        let report = Checker.check(image)
         #expect(report.errorCount == 0)
         #expect(report.warningCount == 0, "\(report.counts)")
         #expect(report.totals.leakedBlocks == 0)

@@ -21,7 +21,7 @@ struct HistoryModelTests {
                 try expect(volume, workload, "seed \(seed), reopened in round \(round)")
             }
             try volume.sync()
-            let image = volume.device.image(after: volume.device.events.count)
+            let image = volume.device.image()
             try #require(try VolumeCheck.leaks(image) == 0, "seed \(seed), round \(round)")
         }
         try volume.fileSystem.drainHistory()
@@ -43,9 +43,7 @@ struct HistoryModelTests {
         }
         try volume.fileSystem.drainHistory()
         try volume.fileSystem.close()
-        let report = Checker.check(
-            MemoryDevice(
-                volume.device.image(after: volume.device.events.count), isReadOnly: true))
+        let report = Checker.check(volume.device.image())
         #expect(report.errorCount == 0)
         #expect(report.warningCount == 0)
         // `empty` and `adm` are all there is.

@@ -77,9 +77,3 @@ struct ManySnapshotsTests {
         [UInt8](repeating: UInt8(truncatingIfNeeded: file &+ version &* 7), count: 100 + file)
     }
 }
-
-extension Checker {
-    fileprivate static func check(_ image: MemoryImage) -> CheckReport {
-        check(MemoryDevice(image, isReadOnly: true))
-    }
-}

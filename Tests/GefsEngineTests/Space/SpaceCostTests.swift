@@ -18,7 +18,7 @@ struct SpaceCostTests {
                 as: volume.caller)
         }
         try volume.fileSystem.close()
-        return volume.device.image(after: volume.device.events.count)
+        return volume.device.image()
     }
 
     @Test

@@ -72,7 +72,7 @@ import Testing
         for round in 0..<300 {
             work.change(Int.random(in: 0...25, using: &work.chance))
             try work.commit()
-            let image = (volume.device as RecordingDevice).image(after: volume.device.events.count)
+            let image = volume.device.image()
             let number = volume.superblock.commitGeneration
             _ = try work.check(image, atLeast: number, "seed \(seed) round \(round)")
             if round % 10 == 0 { try volume.device.startRecording() }
@@ -253,7 +253,7 @@ import Testing
         }
         #expect(volume.extraFlushes == 0)
         _ = try work.check(
-            volume.device.image(after: volume.device.events.count),
+            volume.device.image(),
             atLeast: volume.superblock.commitGeneration, "b-populated")
     }
 
@@ -276,7 +276,7 @@ import Testing
         try work.commit()
         try volume.finish()
         let before = try oracleFindings(image)
-        let after = try oracleFindings(volume.device.image(after: volume.device.events.count))
+        let after = try oracleFindings(volume.device.image())
         #expect(before == after)
         #expect(after?.last?.contains(" 0 errors") != false)
     }
@@ -303,7 +303,7 @@ import Testing
             try work.commit()
             try work.commit()
             _ = try work.check(
-                volume.device.image(after: volume.device.events.count),
+                volume.device.image(),
                 atLeast: volume.superblock.commitGeneration, "round \(round)")
         }
     }

@@ -106,7 +106,7 @@ import Testing
         }
         #expect(writes.contains { $0 == (Self.block(0).rawValue, 512) })
         // Seen by a later commit, which that arena sits out, the rest is gone.
-        disk.image = volume.device.image(after: volume.device.events.count)
+        disk.image = volume.device.image()
         disk.superblock.commitGeneration = 9
         let arenas = try disk.load()
         #expect(freeBlocks(arenas) == [Set(1..<98)])
@@ -186,7 +186,7 @@ import Testing
                 disk.image.write($0, at: UInt64(bad) * Self.blockBytes + 100)
             }
             let volume = try BareVolume(disk.encoded())
-            disk.image = volume.device.image(after: volume.device.events.count)
+            disk.image = volume.device.image()
             let header = disk.image.bytes(at: Self.blockBytes, count: 16384)
             #expect(header == disk.image.bytes(at: 2 * Self.blockBytes, count: 16384))
             #expect(try disk.load().repairsAtOpen().isEmpty)
