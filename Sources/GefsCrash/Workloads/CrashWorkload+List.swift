@@ -128,7 +128,13 @@ extension CrashWorkload {
     private static let foreignLogs = CrashWorkload(
         name: "foreign-logs", summary: "logs as the original leaves them: long, with old barriers",
         stretchBlocks: 4,
-        prepare: { run in try run.someFiles(5, bytes: 30_000) },
+        prepare: { run in
+            // Before the second commit there is no barrier that could be old.
+            for round in 0..<3 {
+                try run.someFiles(3, bytes: 30_000, prefix: "r\(round)")
+                try run.sync()
+            }
+        },
         forge: { ForeignLogs.lengthen(&$0) }
     ) { run in
         for _ in 0..<6 {

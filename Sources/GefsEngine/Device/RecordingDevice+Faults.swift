@@ -156,7 +156,7 @@ extension RecordingDevice {
     /// The host of a sparse file has no more than so many bytes left: writes to places that hold
     /// nothing yet fail with ENOSPC when they are used up. Counts in pieces of 16 KiB.
     public func fillUp(after byteCount: UInt64) {
-        let held = currentImage().heldPages()
+        let held = image().heldPages()
         state.withLock {
             $0.faults.room = (Int(byteCount / UInt64(MemoryImage.pageBytes)), held)
         }
@@ -265,7 +265,6 @@ extension RecordingDevice {
         byteCount / 2 / Geometry.sectorBytes * Geometry.sectorBytes
     }
 
-    private func currentImage() -> MemoryImage { image(after: events.count) }
 }
 
 extension UInt64 {

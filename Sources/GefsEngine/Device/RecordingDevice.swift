@@ -75,8 +75,8 @@ public final class RecordingDevice: BlockDevice {
 
     /// The device as it is, with all writes done in order.
     public func image() -> MemoryImage {
-        let (base, events) = state.withLock { ($0.base, $0.events) }
-        return Self.replay(events[...], on: base)
+        let recording = recording
+        return recording.image(after: recording.events.count)
     }
 
     /// One state that a crash after the first `count` events may leave.

@@ -70,10 +70,11 @@ final class Scrubber: @unchecked Sendable {
 
     /// Waits until no scrub is under way.
     ///
-    /// - Parameter goesOn: asked now and then whether to wait any longer.
+    /// - Parameter goesOn: asked now and then whether to wait any longer, without the lock: it may
+    ///   look how far the scrub is.
     func wait(while goesOn: () -> Bool) {
-        lock.locked {
-            while state.isRunning, goesOn() { lock.wait(nanoseconds: 100_000_000) }
+        while current.isRunning, goesOn() {
+            lock.locked { if state.isRunning { lock.wait(nanoseconds: 100_000_000) } }
         }
     }
 

@@ -164,9 +164,8 @@ extension Volume {
             graph.sizes[record.generation] = nil
         }
         work.touch(record.generation)
-        for origin in Set([record.predecessor, record.base]) where !origin.isNone {
-            work.release(origin)
-        }
+        if !record.predecessor.isNone { work.release(record.predecessor) }
+        if !record.base.isNone, record.base != record.predecessor { work.release(record.base) }
         return true
     }
 

@@ -13,6 +13,8 @@ extension Volume {
         var branches = changed.freezeAll()
         if let left = work.detached { branches.append(left) }
         try moveLabels(work)
+        // Where blocks go and which generations are taken is the same each time.
+        branches.sort { $0.record.generation < $1.record.generation }
         for branch in branches { try flush(branch) }
         lock.locked { requests.hasUncommitted = false }
         for branch in branches { try advance(branch, in: work) }

@@ -2,5 +2,5 @@
 
 extension TestVolume {
     /// What the device holds now.
-    var contents: MemoryImage { device.image(after: device.events.count) }
+    var contents: MemoryImage { device.image() }
 }

@@ -118,7 +118,7 @@ struct FailingDiskTests {
                 try volume.sync(); try volume.sync(); try volume.makeFile("b"); try volume.sync()
             }
             let survivor = try TestVolume(
-                image: volume.device.image(after: volume.device.events.count))
+                image: volume.device.image())
             #expect(try survivor.read("a") == [1])
             if kind == 1 {
                 survivor.label = "s"
@@ -150,7 +150,7 @@ struct FailingDiskTests {
             #expect(isRight)
             volume.device.repair()
             let survivor = try TestVolume(
-                image: volume.device.image(after: volume.device.events.count))
+                image: volume.device.image())
             #expect(try survivor.list("") == ["a"])
         }
     }
@@ -286,8 +286,8 @@ private final class FaultRun {
     }
 
     private func compareDisk(isClosed: Bool) throws {
-        let image = volume.device.image(after: volume.device.events.count)
-        let before = Checker.check(MemoryDevice(image, isReadOnly: true))
+        let image = volume.device.image()
+        let before = Checker.check(image)
         #expect(!before.isBroken, name)
         let survivor = try TestVolume(image: image)
         let found = try survivor.state()

@@ -52,7 +52,7 @@ import Testing
         let volume = try TestVolume()
         try volume.makeFile("kept", [1, 2, 3])
         try volume.fileSystem.close()
-        var image = volume.device.image(after: volume.device.events.count)
+        var image = volume.device.image()
         // The users file of a fresh volume is the second block of the second arena (FORMAT 10.1).
         let layout = DeviceLayout.arenasAtReam(deviceBytes: image.byteCount)
         let users = layout.addresses[1] + 3 * UInt64(Geometry.blockBytes)

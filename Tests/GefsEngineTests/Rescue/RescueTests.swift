@@ -192,7 +192,7 @@ struct RescueTests {
     func `it stops when it is told to`() throws {
         let volume = try TestVolume()
         try volume.sync()
-        let image = volume.device.image(after: volume.device.events.count)
+        let image = volume.device.image()
         #expect(throws: RescueError.stopped) {
             _ = try Rescue(MemoryDevice(image)) { _ in false }
         }

@@ -43,7 +43,7 @@ final class RescueWorkload {
             if step % 7 == 0 { try volume.sync() }
         }
         try volume.sync()
-        let image = volume.device.image(after: volume.device.events.count)
+        let image = volume.device.image()
         let graph = volume.fileSystem.volume.history.snapshot()
         var roots: [String: BlockPointer] = [:]
         for label in workload.labels.keys {

@@ -22,6 +22,8 @@ import Testing
 
     private func scrub(_ volume: TestVolume, rate: UInt64 = unbounded) throws -> ScrubResult {
         #expect(volume.fileSystem.startScrub(rate: rate))
+        // Whoever waits may look how far it is.
+        volume.fileSystem.waitForScrub { volume.fileSystem.scrubState.rate == rate }
         volume.fileSystem.waitForScrub()
         return try #require(volume.fileSystem.scrubState.last)
     }

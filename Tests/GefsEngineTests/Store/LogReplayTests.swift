@@ -90,7 +90,7 @@ import Testing
         disk.log(0, base + [.sync(4), Self.take(1), .sync(1 << 55)])
         let volume = try BareVolume(disk.encoded())
         #expect(volume.arenas.highestBarrier == 4)
-        disk.image = volume.device.image(after: volume.device.events.count)
+        disk.image = volume.device.image()
         let arenas = try disk.load()
         #expect(freeBlocks(arenas) == [Set(2..<98)])
         #expect(arenas.repairsAtOpen().isEmpty)
