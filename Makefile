@@ -9,13 +9,17 @@ SIZE ?= 4G
 PORT ?= 5640
 PREFIX ?= /usr/local
 DESTDIR ?=
-STATES ?= 100000
+# How much the trials try.
 SEED ?= 1
+STATES ?= 100000
+SAMPLES ?= 3000
+IMAGES ?= 300
+STEPS ?= 100000
 # The program carries the Swift runtime with it, so that it runs where no Swift is installed.
 STATIC ?= $(if $(filter Linux,$(shell uname -s)),--static-swift-stdlib)
 BIN := .build/$(CONFIGURATION)/gefs
 
-.PHONY: help run test damage mend fuzz crash unit end-to-end build lint format bench install uninstall clean packages
+.PHONY: help run test unit trials trial-tools crash damage mend stress fuzz end-to-end build lint format bench install uninstall clean packages
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -31,7 +35,7 @@ build: packages ## build the program (CONFIGURATION=debug for a debug build)
 run: build ## make gefs.img if there is none, and serve it
 	@BIN=$(BIN) IMAGE=$(IMAGE) SIZE=$(SIZE) PORT=$(PORT) Packaging/run
 
-test: packages lint unit fuzz crash end-to-end ## run everything: lint, unit tests, fuzzers, crash states, end-to-end tests
+test: packages lint unit trials end-to-end ## run everything: lint, unit tests, trials, end-to-end tests
 
 unit: packages ## run the tests of the package
 	$(SWIFT) test
@@ -39,14 +43,23 @@ unit: packages ## run the tests of the package
 fuzz: packages ## run each fuzzer for FUZZ_SECONDS (10), if this Swift has libFuzzer
 	Fuzz/run --seconds $(or $(FUZZ_SECONDS),10)
 
-crash: packages ## look at disks that a power cut leaves (STATES=100000 SEED=1), and find defects put in
-	$(SWIFT) build -c release --product gefs-crash
+trials: crash damage mend stress ## let chance try what simulated devices survive
+
+trial-tools: packages
+	$(SWIFT) build -c release $(STATIC)
+
+crash: trial-tools ## look at disks that a power cut leaves (STATES=100000 SEED=1), and find defects put in
 	.build/release/gefs-crash --states $(STATES) --seed $(SEED)
 	.build/release/gefs-crash --states 20000 --sabotage all
 
-mend: packages ## damage and repair volumes, and compare what is left (IMAGES=300)
-	$(SWIFT) build -c release --product gefs-mend
-	.build/release/gefs-mend --images $(or $(IMAGES),300)
+damage: trial-tools ## damage images, a block at a time, and look at what comes of it (SAMPLES=3000)
+	.build/release/gefs-damage --samples $(SAMPLES) --stretch 500 --files 40
+
+mend: trial-tools ## damage and repair volumes, and compare what is left (IMAGES=300)
+	.build/release/gefs-mend --images $(IMAGES)
+
+stress: trial-tools ## work on volumes that are full all the time (STEPS=100000)
+	.build/release/gefs-stress --steps $(STEPS) --seed $(SEED)
 
 lint: packages ## check the format of the sources
 	$(SWIFT) format lint --strict --recursive Sources Tests Fuzz
@@ -56,10 +69,6 @@ format: packages ## format the sources
 
 end-to-end: build ## run the tests on the built program (TESTS="name ..." for some of them)
 	GEFS_BINARY=$(abspath $(BIN)) python3 Tests/EndToEndTests/run.py $(TESTS)
-
-damage: packages ## damage images, a block at a time, and look at what comes of it (SAMPLES=3000)
-	$(SWIFT) build -c release --product gefs-damage
-	.build/release/gefs-damage --samples $(or $(SAMPLES),3000) --stretch 500 --files 40
 
 bench: build ## measure speed
 	@if [ -x Benchmarks/run ]; then GEFS_BINARY=$(abspath $(BIN)) Benchmarks/run; \

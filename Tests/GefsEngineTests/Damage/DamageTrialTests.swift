@@ -11,7 +11,7 @@ import Testing
 /// A little of what `gefs-damage` does in quantity: `$GEFS_DAMAGE_SAMPLES` of each image.
 @Suite struct DamageTrialTests {
     private static let samples =
-        getenv("GEFS_DAMAGE_SAMPLES").flatMap { Int(String(cString: $0)) } ?? 60
+        getenv("GEFS_DAMAGE_SAMPLES").flatMap { Int(String(cString: $0)) } ?? 10
 
     @Test(arguments: ["small", "history", "fresh"])
     func `damage is harmless or reported, and never wrong data`(name: String) throws {
