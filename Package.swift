@@ -50,13 +50,18 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: strict),
+        .systemLibrary(
+            name: "CFuse3", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
+        .target(
+            name: "GefsFuse", dependencies: ["CFuse3", "GefsFormat", "GefsEngine"],
+            swiftSettings: strict),
         .target(
             name: "GefsControl", dependencies: ["GefsEngine", "GefsServer"], swiftSettings: strict),
         .executableTarget(
             name: "GefsTool",
             dependencies: [
                 "CPlatform", "GefsFormat", "GefsEngine", "NineP", "GefsClient", "GefsServer",
-                "GefsControl",
+                "GefsControl", "GefsFuse",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),

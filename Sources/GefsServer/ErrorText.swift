@@ -41,6 +41,8 @@ enum ErrorText {
         case .notADirectory: "create -- in a non-directory"
         case .isADirectory: "permission denied"
         case .directoryNotEmpty: "directory is not empty"
+        case .insideItself: "directory would lie inside itself"
+        case .otherBranch: "not in the same branch"
         case .permissionDenied: "permission denied"
         case .badName: "create/wstat -- bad character in file name"
         case .nameTooLong: "name too long"

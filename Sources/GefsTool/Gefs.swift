@@ -28,8 +28,8 @@ struct Gefs: VerbGroup {
             CommandGroup(
                 name: "File systems",
                 subcommands: [
-                    ReamVerb.self, ServeVerb.self, InfoVerb.self, CheckVerb.self,
-                    ScrubVerb.self, RescueVerb.self, SpaceVerb.self, GrowVerb.self,
+                    ReamVerb.self, ServeVerb.self, MountVerb.self, UnmountVerb.self, InfoVerb.self,
+                    CheckVerb.self, ScrubVerb.self, RescueVerb.self, SpaceVerb.self, GrowVerb.self,
                     SnapshotVerbs.self, TryVerb.self, CrashLabVerb.self,
                 ]),
             CommandGroup(

@@ -14,6 +14,12 @@ extension Branch {
         try checkWritable()
     }
 
+    /// Refuses changes of contents that nobody can see any more.
+    func checkWritable(contentsOf node: FileNode) throws(FileError) {
+        if node.isLost || (node.isRemoved && node.handles == node.idleHandles) { throw .removed }
+        try checkWritable()
+    }
+
     func checkWritable() throws(FileError) {
         guard isMutable, !isRetired else { throw .readOnly }
         try volume.checkWritable()
@@ -47,11 +53,20 @@ extension Branch {
         node.entry.qidVersion &+= 1
         node.entry.modificationTime = volume.now()
         node.entry.muid = caller.user.rawValue
+        node.changeTime = node.entry.modificationTime
+        tell(.file(qidPath: node.qidPath), as: caller)
     }
 
     /// Puts a node's entry, which the branch has already, into the active layer.
     func put(_ node: FileNode) {
         put(node.entry, node.key, isNew: false)
+    }
+
+    /// Puts the entry of a node whose contents were changed. A file without a name has none: its
+    /// data goes when the last who has it open closes it, also after a crash.
+    func putContents(of node: FileNode) {
+        guard node.isRemoved else { return put(node) }
+        if clears[node.qidPath] == nil { startClear(node.qidPath, from: 0) }
     }
 
     func put(_ entry: DirectoryEntry, _ key: Key, isNew: Bool) {
@@ -113,9 +128,17 @@ extension Branch {
             return Tail(length: length, stale: stale, last: last)
         } _: { (tail: Tail) throws(FileError) -> Void in
             guard !node.hasCleanTail, UInt64(bitPattern: node.entry.length) == tail.length,
-                clears[qid] == nil
+                clears[qid] == nil || node.isRemoved
             else { return }
-            try checkWritable(node)
+            try checkWritable(contentsOf: node)
+            if tail.stale.hasMore, node.isRemoved {
+                // Its job is to clear all of it; what is in the way is cleared at once.
+                try take(
+                    promise(forRemovingData: tail.stale.indices.count), as: caller,
+                    drawsOnReserve: true)
+                removeData(qid, tail.stale.indices)
+                return
+            }
             if tail.stale.hasMore {
                 let end = Geometry.blockCount(coveringBytes: tail.length)
                 try take(

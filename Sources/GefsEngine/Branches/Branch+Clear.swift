@@ -110,9 +110,12 @@ extension Branch {
         }
     }
 
-    /// Waits until a file has no pending clear, by doing it.
+    /// Waits until a file has no pending clear, by doing it. That of a file without a name waits for
+    /// the last who has it open.
     func waitForClear(_ qid: UInt64, as caller: Caller) throws(FileError) {
-        while lock.locked({ clears[qid] != nil && !staged.contains(qid) }) {
+        while lock.locked({
+            clears[qid] != nil && !staged.contains(qid) && !(nodes[qid]?.isRemoved ?? false)
+        }) {
             guard caller.mayBlock else { throw .wouldBlock }
             _ = try volume.withRoom(caller) { () throws(FileError) -> Bool in
                 try clearStep(qid)

@@ -45,15 +45,15 @@ extension Branch {
     /// The file's tail is clean where the write makes it grow: see `cleanTail`.
     /// - Returns: the number of bytes.
     func write(
-        _ node: FileNode, at asked: UInt64, from bytes: UnsafeRawBufferPointer, as caller: Caller
+        _ node: FileNode, at asked: UInt64, from bytes: UnsafeRawBufferPointer,
+        appends: Bool = false, as caller: Caller
     ) throws(FileError) -> Int {
         guard bytes.count > 0 else { return 0 }
         while true {
             lock.lock()
 
-            let appends = node.entry.isAppendOnly
             let length = UInt64(bitPattern: node.entry.length)
-            let offset = appends ? length : asked
+            let offset = appends || node.entry.isAppendOnly ? length : asked
             let (end, overflow) = offset.addingReportingOverflow(UInt64(bytes.count))
             if overflow || end > UInt64(Int64.max) {
                 lock.unlock()
@@ -116,7 +116,7 @@ extension Branch {
     private func apply(
         _ window: WriteWindow, to node: FileNode, _ bases: WriteBases, as caller: Caller
     ) throws(FileError) {
-        try checkWritable(node)
+        try checkWritable(contentsOf: node)
         let qid = node.qidPath
         let key = node.key
         let length = UInt64(bitPattern: node.entry.length)
@@ -133,6 +133,7 @@ extension Branch {
             index += 1
         }
         needed += promise(forPutting: key, valueBytes: DirectoryEntry.byteCount)
+        if node.isRemoved { needed += SpacePromise(keys: 1, bytes: 64) }
         try take(needed, as: caller, drawsOnReserve: false)
 
         index = window.firstBlock
@@ -143,7 +144,7 @@ extension Branch {
         }
         node.entry.length = Int64(bitPattern: max(length, window.end))
         stamp(node, as: caller)
-        put(node)
+        putContents(of: node)
     }
 
     /// A new block of the active layer, holding what the write keeps of the old one.

@@ -39,6 +39,9 @@ final class Branch: @unchecked Sendable {
     /// lock. Counts how often the branch went to another tree.
     var switchCount: UInt64 = 0
 
+    /// lock. Who keeps copies of files, and is told of changes.
+    var observers: [WeakObserver] = []
+
     /// Held while files are brought in from another tree, by one at a time. Before `lock`; there is
     /// I/O inside.
     let transplants = Lock()

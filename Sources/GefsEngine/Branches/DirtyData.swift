@@ -43,6 +43,14 @@ struct DirtyData {
         return gone.count
     }
 
+    /// Forgets one block; false where there is none.
+    mutating func remove(_ qid: UInt64, _ index: UInt64) -> Bool {
+        guard files[qid]?.blocks.removeValue(forKey: index) != nil else { return false }
+        if files[qid]?.blocks.isEmpty ?? false { files[qid] = nil }
+        blockCount -= 1
+        return true
+    }
+
     /// All blocks, ordered by file and index: the order of their keys.
     func sorted() -> [(qid: UInt64, index: UInt64, buffer: BlockBuffer)] {
         var all: [(qid: UInt64, index: UInt64, buffer: BlockBuffer)] = []

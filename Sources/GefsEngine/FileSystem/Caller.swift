@@ -22,10 +22,15 @@ public struct Caller: Sendable {
     /// False on event loops: an operation that would read the device or wait throws
     /// `FileError.wouldBlock` before it has any effect.
     public var mayBlock: Bool
+    /// Which of the observers asks, and so is not told of what it changes itself; 0 for nobody.
+    public var door: Int
 
-    public init(user: UserID, isPermissive: Bool = false, mayBlock: Bool = true) {
+    public init(
+        user: UserID, isPermissive: Bool = false, mayBlock: Bool = true, door: Int = 0
+    ) {
         self.user = user
         self.isPermissive = isPermissive
         self.mayBlock = mayBlock
+        self.door = door
     }
 }

@@ -24,6 +24,10 @@ public enum FileError: Error, Hashable, Sendable {
     case notADirectory
     case isADirectory
     case directoryNotEmpty
+    /// A directory would lie below itself.
+    case insideItself
+    /// A file cannot go to another branch without being copied.
+    case otherBranch
     case permissionDenied
     case badName
     case nameTooLong

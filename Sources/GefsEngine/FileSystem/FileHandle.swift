@@ -16,6 +16,8 @@ public final class FileHandle: @unchecked Sendable {
     let lock = Lock()
     var mode: OpenMode?
     var isClosed = false
+    /// Counted in the node's `idleHandles`. Guarded by the branch's lock.
+    var isIdle = false
     var listing = DirectoryListing()
 
     init(_ fileSystem: FileSystem, node: FileNode?, parentProtection: Protection?) {
@@ -34,6 +36,9 @@ public final class FileHandle: @unchecked Sendable {
 
     /// Whether closing the handle removes the file.
     public var removesOnClose: Bool { openMode?.removesOnClose ?? false }
+
+    /// Whether the file's tree can be changed: it is a branch's, and no snapshot's.
+    public var isMutable: Bool { node?.branch.isMutable ?? false }
 
     public var isDirectory: Bool { node?.isDirectory ?? true }
 

@@ -17,12 +17,18 @@ final class FileNode: @unchecked Sendable {
     var references = 0
     /// Handles alone.
     var handles = 0
+    /// Handles among them that only refer to the file, as a kernel's inodes do: they do not keep its
+    /// contents when it loses its name.
+    var idleHandles = 0
     var isRemoved = false
     /// The file is in none of the branch's layers, not even its contents: the branch went back to
     /// a state that has it not. `isRemoved` is set as well.
     var isLost = false
     /// Nothing lies beyond the end: no data block, and the last block's rest is zero.
     var hasCleanTail = false
+    /// When the file was last changed in any way, where that is known: a volume has no place for it.
+    /// Nanoseconds since 1970.
+    var changeTime: Int64?
     /// The branch's freeze count when the file was made, while nothing of it can lie below the
     /// active layer; nil for a file that was looked up.
     var createdAtFreeze: UInt64?

@@ -26,7 +26,7 @@ extension FileSystem {
     }
 
     /// Makes a file ready to grow to `length`.
-    private func growTail(
+    func growTail(
         _ node: FileNode, to length: UInt64, as caller: Caller
     ) throws(FileError) {
         while node.branch.lock.locked({
@@ -194,6 +194,8 @@ extension Branch {
         if let group = changes.group { node.entry.gid = group.rawValue }
         if changes.name != nil, let newKey, let parent = node.parent, let name = changes.name {
             removeKey(node.key)
+            tell(.name(node.name, directory: parent.qidPath), as: caller)
+            tell(.name(name, directory: parent.qidPath), as: caller)
             node.name = name
             put(node.entry, newKey, isNew: true)
             if node.isDirectory { put(Key.up(node.qidPath), newKey.bytes, isNew: false) }

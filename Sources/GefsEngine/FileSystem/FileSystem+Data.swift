@@ -71,10 +71,11 @@ extension Branch {
         needed += promise(forRemovingData: keys.hasMore ? 1 : keys.indices.count)
         try take(needed, as: caller, drawsOnReserve: true)
         dropDirty(qid, from: end)
-        if keys.hasMore {
+        if keys.hasMore, !node.isRemoved {
             startClear(qid, from: end)
             node.hasCleanTail = false
         } else {
+            if keys.hasMore { node.hasCleanTail = false }
             removeData(qid, keys.indices)
         }
         let rest = Int(length % UInt64(Geometry.blockBytes))

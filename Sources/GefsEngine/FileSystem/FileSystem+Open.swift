@@ -149,6 +149,7 @@ extension Branch {
         if isDirectory { put(Key.up(qid), key.bytes, isNew: true) }
         stamp(directory, as: caller)
         put(directory)
+        tell(.name(Array(name), directory: directory.qidPath), as: caller)
         let node = adopt(entry, name: Array(name), parent: directory)
         node.handles += 1
         node.createdAtFreeze = freezeCount

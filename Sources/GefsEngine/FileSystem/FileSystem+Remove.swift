@@ -76,7 +76,7 @@ extension Branch {
         removeKey(key)
         if node.isDirectory { removeKey(Key.up(qid)) }
         node.isRemoved = true
-        let isHeldElsewhere = node.handles > 1
+        let isHeldElsewhere = node.handles - node.idleHandles > 1
         let hasData = !data.indices.isEmpty || data.hasMore || clears[qid] != nil
         if isHeldElsewhere, node.entry.length > 0 {
             startClear(qid, from: 0)
@@ -90,5 +90,6 @@ extension Branch {
         }
         stamp(parent, as: caller)
         put(parent)
+        tell(.name(node.name, directory: parent.qidPath), as: caller)
     }
 }

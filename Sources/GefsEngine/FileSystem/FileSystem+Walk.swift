@@ -157,6 +157,7 @@ extension FileSystem {
         let branch = node.branch
         let job = branch.lock.locked { () -> ClearJob? in
             node.handles -= 1
+            if handle.isIdle { node.idleHandles -= 1 }
             branch.removeUser()
             return branch.release(node)
         }

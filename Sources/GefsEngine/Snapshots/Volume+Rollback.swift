@@ -132,6 +132,7 @@ extension Branch {
             node.hasCleanTail = false
             node.createdAtFreeze = nil
         }
+        tell(.everything, as: Caller(user: .none))
     }
 
     private func isLostAbove(_ node: FileNode, _ found: FoundNodes) -> Bool {

@@ -111,6 +111,16 @@ struct ServeVerb: Verb {
         let policy: AuthenticationPolicy = auth == .none ? .none : .peer
         var texts = listen
         if stdio, !texts.contains("stdio") { texts.append("stdio") }
+        return try Self.listeners(texts, policy: policy)
+            + PassedDescriptors.fromEnvironment().map {
+                ListenerConfiguration($0, authentication: policy)
+            }
+    }
+
+    /// Listeners on the addresses that somebody has named.
+    static func listeners(
+        _ texts: [String], policy: AuthenticationPolicy
+    ) throws -> [ListenerConfiguration] {
         var listeners: [ListenerConfiguration] = []
         for text in texts {
             let address: ListenAddress
@@ -119,16 +129,13 @@ struct ServeVerb: Verb {
             } catch {
                 throw CommandFailure("serve", "--listen \(error)", status: .usage)
             }
-            if case .tcp = address, auth == .peer {
+            if case .tcp = address, policy == .peer {
                 throw CommandFailure(
                     "serve", "\(address): TCP does not say who connects",
                     next: "say --auth none to let anyone attach as anyone, or use a unix socket",
                     status: .usage)
             }
             listeners.append(ListenerConfiguration(address, authentication: policy))
-        }
-        listeners += PassedDescriptors.fromEnvironment().map {
-            ListenerConfiguration($0, authentication: policy)
         }
         return listeners
     }

@@ -70,6 +70,11 @@ enum ImageHolder {
         }
     }
 
+    /// The device, for a moment and without waiting.
+    static func deviceForReading(_ image: String) throws -> FileDevice {
+        try deviceAtOnce(image, for: .reading)
+    }
+
     private static func deviceAtOnce(_ image: String, for use: Use) throws -> FileDevice {
         do {
             return try FileDevice(path: image, access: use == .reading ? .readOnly : .readWrite)

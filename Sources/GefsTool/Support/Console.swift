@@ -1,4 +1,5 @@
 import GefsControl
+import Synchronization
 
 #if canImport(Glibc)
     import Glibc
@@ -84,7 +85,27 @@ final class Console {
 
     /// A line to standard error, at once.
     static func complain(_ text: String) {
+        if systemLog.load(ordering: .relaxed) {
+            // The message is no format of its own.
+            "%s".withCString { format in
+                text.withCString { text in withVaList([text]) { vsyslog(LOG_WARNING, format, $0) } }
+            }
+            return
+        }
         let line = Array("\(text)\n".utf8)
         _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+}
+
+extension Console {
+    fileprivate static let systemLog = Atomic<Bool>(false)
+
+    /// From now on what is said goes to the system's log: nobody sees standard error.
+    static func speaksToSystemLog() {
+        "gefs".withCString { name in
+            // The log keeps the pointer.
+            openlog(strdup(name), LOG_PID, LOG_DAEMON)
+        }
+        systemLog.store(true, ordering: .relaxed)
     }
 }

@@ -1,0 +1,75 @@
+import GefsFormat
+
+/// What `stat(2)` tells of a file.
+public struct PosixStatus: Sendable {
+    /// Number of the file, unique in the volume; 0 is the root of `main`.
+    public var qidPath: UInt64
+    /// Goes up with every change.
+    public var version: UInt32
+    /// The entry's mode: see `PosixMode`.
+    public var mode: UInt32
+    /// Bytes; of a directory 0.
+    public var length: UInt64
+    /// Nanoseconds since 1970.
+    public var accessTime: Int64
+    /// Nanoseconds since 1970.
+    public var modificationTime: Int64
+    /// Nanoseconds since 1970; kept in memory only, while somebody refers to the file.
+    public var changeTime: Int64
+    public var owner: UserID
+    public var group: UserID
+    /// The file has no name any more.
+    public var isRemoved: Bool
+
+    init(_ entry: DirectoryEntry, changeTime: Int64?, isRemoved: Bool) {
+        qidPath = entry.qidPath
+        version = entry.qidVersion
+        mode = entry.mode
+        length = entry.isDirectory ? 0 : UInt64(bitPattern: entry.length)
+        accessTime = entry.accessTime
+        modificationTime = entry.modificationTime
+        self.changeTime = changeTime ?? entry.modificationTime
+        owner = UserID(rawValue: entry.uid)
+        group = UserID(rawValue: entry.gid)
+        self.isRemoved = isRemoved
+    }
+}
+
+extension FileNode {
+    /// Lock held.
+    var posixStatus: PosixStatus {
+        PosixStatus(entry, changeTime: changeTime, isRemoved: isRemoved)
+    }
+}
+
+/// What `setattr` asks to change; nil leaves a field alone.
+public struct PosixChanges: Sendable {
+    /// Permissions with the set-id and sticky bits: 07777.
+    public var permissions: UInt32?
+    public var owner: UserID?
+    public var group: UserID?
+    public var length: UInt64?
+    /// Nanoseconds since 1970.
+    public var accessTime: Int64?
+    /// Nanoseconds since 1970.
+    public var modificationTime: Int64?
+
+    public init() {}
+}
+
+/// Who makes a file, and of what kind.
+public struct PosixCreation: Sendable {
+    /// The entry's mode: see `PosixMode`.
+    public var mode: UInt32
+    public var owner: UserID
+    public var group: UserID
+    /// What the file holds at once: the target of a symbolic link, a device's numbers.
+    public var content: [UInt8]
+
+    public init(mode: UInt32, owner: UserID, group: UserID, content: [UInt8] = []) {
+        self.mode = mode
+        self.owner = owner
+        self.group = group
+        self.content = content
+    }
+}

@@ -1,0 +1,32 @@
+import GefsEngine
+import Glibc
+
+extension FileError {
+    /// What the kernel hands to programs.
+    var errno: Int32 {
+        switch self {
+        case .wouldBlock, .interference: EAGAIN
+        case .corrupt, .badRecord, .missingRoot, .store, .messageToMissingKey: EIO
+        case .device: EIO
+        case .notFound, .unknownLabel, .branchName: ENOENT
+        case .exists: EEXIST
+        case .notADirectory: ENOTDIR
+        case .isADirectory: EISDIR
+        case .directoryNotEmpty: ENOTEMPTY
+        case .insideItself: EINVAL
+        case .otherBranch: EXDEV
+        case .permissionDenied, .locked: EACCES
+        case .badName: EINVAL
+        case .nameTooLong: ENAMETOOLONG
+        case .removed: ESTALE
+        case .readOnly: EROFS
+        case .volumeFull, .qidsExhausted: ENOSPC
+        case .fileTooBig, .offsetOutOfRange, .negativeLength: EFBIG
+        case .notOwner, .notOwnerOrLeader, .notInGroup, .unknownUser, .unknownGroup: EPERM
+        case .outOfThreads: ENOMEM
+        case .closed: ENODEV
+        case .notOpen, .badOpenMode, .alreadyOpen: EBADF
+        default: EINVAL
+        }
+    }
+}

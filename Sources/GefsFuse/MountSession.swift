@@ -1,0 +1,142 @@
+import CFuse3
+import GefsEngine
+import Glibc
+import Synchronization
+
+/// What somebody who mounts a branch may choose.
+public struct MountOptions: Sendable {
+    /// What the kernel calls the source: shown by `mount` and `df`.
+    public var source = "gefs"
+    /// The branch, or a moment of one: see `FileSystem.resolve`.
+    public var label: [UInt8] = Array("main".utf8)
+    public var isReadOnly = false
+    /// Other users of the host may use the mount, too.
+    public var allowsOthers = false
+    /// More options of mount(8) that the kernel is to see, such as `nosuid`.
+    public var kernelOptions: [String] = []
+    /// Threads that answer the kernel at most.
+    public var threadsMax = 10
+    /// Where errors go that the kernel can only call EIO.
+    public var complain: @Sendable (String) -> Void = { _ in }
+
+    public init() {}
+}
+
+/// Why a mount is not made.
+public enum MountError: Error, Hashable {
+    /// libfuse has said why on standard error.
+    case refused
+    case attach(FileError)
+    case options
+}
+
+/// A branch as the host's kernel sees it, from its mount until its end.
+///
+/// libfuse's threads call the functions of `operations`, which translate the kernel's requests into
+/// calls of the engine and its answers back; nothing else is kept here.
+public final class MountSession: @unchecked Sendable {
+    let fileSystem: FileSystem
+    let owners: OwnerMap
+    let root: Inode
+    let inodes: InodeTable
+    let buffers = ReadBuffers()
+    let isReadOnly: Bool
+    /// Seconds that the kernel may believe what it was told: it is told when that changes.
+    let timeout = 86400.0
+    private(set) var caller = Caller(user: .none, isPermissive: true)
+
+    private let directory: String
+    private let options: MountOptions
+    private var session: OpaquePointer?
+    private var invalidation: Invalidation?
+
+    private static let doors = Atomic<Int>(0)
+
+    /// - Throws: `.attach` where there is no such branch.
+    public init(
+        _ fileSystem: FileSystem, at directory: String, _ options: MountOptions
+    ) throws(MountError) {
+        self.fileSystem = fileSystem
+        self.directory = directory
+        self.options = options
+        owners = OwnerMap(fileSystem)
+        let door = Self.doors.wrappingAdd(1, ordering: .relaxed).newValue
+        caller = Caller(user: .none, isPermissive: true, door: door)
+        do throws(FileError) {
+            let handle = try fileSystem.attach(options.label, as: caller)
+            root = Inode(handle: handle, qidPath: try fileSystem.posixStatus(handle).qidPath)
+        } catch {
+            throw .attach(error)
+        }
+        inodes = InodeTable(fileSystem, root: root)
+        isReadOnly = options.isReadOnly || fileSystem.isReadOnly || !root.handle.isMutable
+    }
+
+    /// Mounts. From then on the kernel may ask; it is answered while `run` goes on.
+    public func mount() throws(MountError) {
+        var words = ["fsname=\(options.source)", "subtype=gefs", "default_permissions"]
+        words.append("max_read=\(Self.transferBytesMax)")
+        if isReadOnly { words.append("ro") }
+        if options.allowsOthers { words.append("allow_other") }
+        words += options.kernelOptions
+        var arguments = fuse_args()
+        defer { fuse_opt_free_args(&arguments) }
+        for word in ["gefs", "-o", words.joined(separator: ",")]
+        where fuse_opt_add_arg(&arguments, word) != 0 {
+            throw .options
+        }
+        var operations = Self.operations
+        let this = Unmanaged.passUnretained(self).toOpaque()
+        guard
+            let session = fuse_session_new(
+                &arguments, &operations, MemoryLayout<fuse_lowlevel_ops>.size, this)
+        else { throw .refused }
+        guard fuse_session_mount(session, directory) == 0 else {
+            fuse_session_destroy(session)
+            throw .refused
+        }
+        self.session = session
+        let invalidation = Invalidation(session: session, inodes: inodes, door: caller.door)
+        self.invalidation = invalidation
+        fileSystem.add(invalidation, on: root.handle)
+        invalidation.start()
+    }
+
+    /// Answers the kernel until the file system is unmounted. Returns when nobody asks any more and
+    /// all files are closed; what was written is in memory until the volume commits.
+    public func run() {
+        guard let session, let configuration = fuse_loop_cfg_create() else { return }
+        fuse_loop_cfg_set_clone_fd(configuration, 0)
+        fuse_loop_cfg_set_max_threads(configuration, UInt32(options.threadsMax))
+        fuse_loop_cfg_set_idle_threads(configuration, UInt32(options.threadsMax))
+        fuse_session_loop_mt(session, configuration)
+        fuse_loop_cfg_destroy(configuration)
+        if let invalidation {
+            fileSystem.remove(invalidation, from: root.handle)
+            invalidation.stop()
+        }
+        fuse_session_unmount(session)
+        fuse_session_destroy(session)
+        self.session = nil
+        inodes.close()
+    }
+
+    /// Asks for the end: the mount goes away, and `run` returns.
+    public func unmount() {
+        guard let session else { return }
+        fuse_session_exit(session)
+        fuse_session_unmount(session)
+    }
+
+    /// Bytes of one read or write of the kernel at most.
+    static let transferBytesMax = 1 << 20
+
+    /// What has to be told to somebody who looks for the reason of an EIO.
+    func note(_ error: FileError) {
+        switch error {
+        case .corrupt, .badRecord, .missingRoot, .store, .device:
+            options.complain("\(error)")
+        default: break
+        }
+    }
+}

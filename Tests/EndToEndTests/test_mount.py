@@ -1,0 +1,330 @@
+"""An image as a file system of the host, and through 9P at the same time."""
+import contextlib
+import errno
+import os
+import random
+import shutil
+import sqlite3
+import stat
+import subprocess
+import threading
+import unittest
+
+import harness
+
+can_mount = unittest.skipUnless(
+    os.path.exists("/dev/fuse") and shutil.which("fusermount3") and os.geteuid() == 0,
+    "needs /dev/fuse, fusermount3, and root")
+
+
+class Mounted(harness.TemporaryFolder):
+    """A test with an image that is mounted."""
+
+    def mount(self, *options, image=None, name="mnt"):
+        self.image = image or self.ream(size=512 * harness.MEBIBYTE)
+        place = self.folder / name
+        place.mkdir(exist_ok=True)
+        harness.run("mount", self.image, place, "--no-snapshots", *options)
+        self.addCleanup(subprocess.run, ["fusermount3", "-u", "-q", "-z", str(place)], stderr=subprocess.DEVNULL)
+        return place
+
+    def unmount(self, place):
+        harness.run("umount", place)
+        self.assertFalse(os.path.ismount(place))
+        self.assert_clean(self.image)
+
+
+def error_of(function, *arguments, **named):
+    try:
+        function(*arguments, **named)
+    except OSError as error:
+        return errno.errorcode[error.errno]
+    return None
+
+
+@can_mount
+class Programs(Mounted):
+    def test_mounting_and_its_errors(self):
+        place = self.mount()
+        self.assertTrue(os.path.ismount(place))
+        (place / "a").write_text("first")
+        harness.run("snap", "create", self.image, "main", "then")
+        (place / "a").write_text("second")
+        # Somebody has it open, and says who.
+        harness.run("mount", self.image, place, status=5)
+        self.unmount(place)
+        self.assertEqual(harness.run_text("cat", self.image, "/a", "main@then:/a"), "secondfirst")
+        harness.run("umount", place, status=1)
+        harness.run("mount", self.image, self.folder / "nowhere", status=1)
+        harness.run("mount", self.image, place, "-o", "nonsense", status=2)
+        harness.run("mount", self.image, place, "--branch", "nowhere", status=1)
+        harness.run("mount", self.folder / "no.img", place, status=4)
+        self.assertFalse(os.path.ismount(place))
+        for options in (("--branch", "main@then"), ("-o", "nofail,_netdev,branch=then")):
+            place = self.mount(*options, image=self.image)
+            self.assertEqual((place / "a").read_text(), "first")
+            self.assertEqual(error_of((place / "a").write_text, "x"), "EROFS")
+            harness.run("umount", place)
+
+    def test_files_are_what_programs_expect(self):
+        place = self.mount()
+        # Kinds and modes.
+        os.mkfifo(place / "fifo", 0o640)
+        os.mknod(place / "null", 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+        os.mknod(place / "disk", 0o600 | stat.S_IFBLK, os.makedev(259, 70000))
+        os.symlink("../else where", place / "link")
+        self.assertTrue(stat.S_ISFIFO(os.lstat(place / "fifo").st_mode))
+        self.assertEqual(os.readlink(place / "link"), "../else where")
+        self.assertEqual(os.lstat(place / "link").st_size, 13)
+        for name, kind, number in (("null", stat.S_ISCHR, (1, 3)), ("disk", stat.S_ISBLK, (259, 70000))):
+            status = os.lstat(place / name)
+            self.assertTrue(kind(status.st_mode))
+            self.assertEqual((os.major(status.st_rdev), os.minor(status.st_rdev)), number)
+        (place / "f").write_bytes(b"0123456789")
+        os.chmod(place / "f", 0o4751)
+        self.assertEqual(stat.S_IMODE(os.stat(place / "f").st_mode), 0o4751)
+        os.utime(place / "f", ns=(-1_000_000_001, 2 ** 62))
+        status = os.stat(place / "f")
+        self.assertEqual((status.st_atime_ns, status.st_mtime_ns), (-1_000_000_001, 2 ** 62))
+        self.assertEqual(error_of(os.link, place / "f", place / "g"), "EPERM")
+        self.assertEqual(error_of(os.chown, place / "f", 61234, -1), "EPERM")
+        self.assertEqual(error_of(os.setxattr, place / "f", "user.a", b"b"), "ENOTSUP")
+        # Names.
+        self.assertEqual(error_of(os.mkdir, place / ("n" * 245)), "ENAMETOOLONG")
+        os.mkdir(place / ("n" * 244))
+        self.assertEqual(error_of(os.mkdir, place / "a\nb"), "EINVAL")
+        self.assertEqual(os.statvfs(place).f_namemax, 244)
+        # A set-group directory hands its group on.
+        os.mkdir(place / "shared")
+        os.chmod(place / "shared", 0o2775)
+        os.mkdir(place / "shared" / "sub")
+        self.assertEqual(stat.S_IMODE(os.stat(place / "shared" / "sub").st_mode) & 0o2000, 0o2000)
+        self.unmount(place)
+        # All of it is there the next time.
+        place = self.mount(image=self.image)
+        self.assertEqual(os.readlink(place / "link"), "../else where")
+        self.assertEqual(os.minor(os.lstat(place / "disk").st_rdev), 70000)
+        self.assertEqual(stat.S_IMODE(os.stat(place / "f").st_mode), 0o4751)
+        self.unmount(place)
+
+    def test_names_move(self):
+        place = self.mount()
+        for name in ("a/b/c", "x/y"):
+            os.makedirs(place / name)
+        (place / "a" / "file").write_text("file")
+        (place / "x" / "file").write_text("other")
+        self.assertEqual(error_of(os.rename, place / "a", place / "a/b/d"), "EINVAL")
+        self.assertEqual(error_of(os.rename, place / "a/b", place / "x"), "ENOTEMPTY")
+        self.assertEqual(error_of(os.rename, place / "a/b", place / "x/file"), "ENOTDIR")
+        self.assertEqual(error_of(os.rename, place / "x/file", place / "a/b"), "EISDIR")
+        os.rename(place / "a/file", place / "x/file")
+        self.assertEqual((place / "x/file").read_text(), "file")
+        self.assertEqual(os.listdir(place / "a"), ["b"])
+        os.rename(place / "a/b", place / "x/y")
+        self.assertEqual(sorted(os.listdir(place / "x/y")), ["c"])
+        self.assertEqual(os.path.realpath(place / "x/y/c/../.."), str(place / "x"))
+        os.rmdir(place / "a")
+        self.assertEqual(error_of(os.rmdir, place / "x"), "ENOTEMPTY")
+        self.assertEqual(error_of(os.rmdir, place / "x/file"), "ENOTDIR")
+        self.assertEqual(error_of(os.unlink, place / "x/y"), "EISDIR")
+        exchange = 2
+        library = __import__("ctypes").CDLL(None, use_errno=True)
+
+        def exchanged(first, second, flags):
+            return library.renameat2(-100, os.fsencode(first), -100, os.fsencode(second), flags)
+        os.mkdir(place / "d")
+        self.assertEqual(exchanged(place / "d", place / "x/file", exchange), 0)
+        self.assertEqual((place / "d").read_text(), "file")
+        self.assertTrue((place / "x/file").is_dir())
+        self.assertEqual(exchanged(place / "d", place / "x/y", 1), -1)
+        self.unmount(place)
+
+    def test_what_lost_its_name_lives_while_it_is_open(self):
+        place = self.mount()
+        with open(place / "gone", "w+b") as gone:
+            gone.write(b"a" * 50000)
+            gone.flush()
+            os.unlink(place / "gone")
+            gone.seek(40000)
+            gone.write(b"b" * 100000)
+            gone.flush()
+            os.fsync(gone.fileno())
+            gone.truncate(120000)
+            gone.seek(0)
+            self.assertEqual(gone.read(), b"a" * 40000 + b"b" * 80000)
+            os.fchmod(gone.fileno(), 0o600)
+            self.assertEqual(os.fstat(gone.fileno()).st_nlink, 0)
+        with open(place / "replaced", "wb") as file:
+            file.write(b"old" * 100000)
+        with open(place / "replaced", "rb") as old:
+            (place / "new").write_text("new")
+            os.rename(place / "new", place / "replaced")
+            self.assertEqual(len(old.read()), 300000)
+        self.unmount(place)
+
+    def test_holes(self):
+        place = self.mount()
+        with open(place / "s", "w+b") as file:
+            descriptor = file.fileno()
+            os.ftruncate(descriptor, 1 << 44)
+            os.pwrite(descriptor, b"x" * 40000, 1 << 43)
+            os.fsync(descriptor)
+            start = os.lseek(descriptor, 0, os.SEEK_DATA)
+            self.assertEqual(start, 1 << 43)
+            self.assertEqual(os.lseek(descriptor, start, os.SEEK_HOLE), (1 << 43) + 49152)
+            self.assertEqual(error_of(os.lseek, descriptor, 1 << 44, os.SEEK_DATA), "ENXIO")
+        data = random.Random(harness.SEED).randbytes(200000)
+        (place / "p").write_bytes(data)
+        for offset, length in ((10, 100), (16384, 32768), (60000, 50000), (150000, 100000)):
+            subprocess.run(["fallocate", "-p", "-o", str(offset), "-l", str(length), str(place / "p")], check=True)
+            data = data[:offset] + bytes(min(length, len(data) - offset)) + data[offset + length:]
+            self.assertEqual((place / "p").read_bytes(), data)
+        subprocess.run(["fallocate", "-l", "300000", str(place / "p")], check=True)
+        self.assertEqual((place / "p").read_bytes(), data + bytes(100000))
+        subprocess.run(["cp", "--sparse=always", str(place / "p"), str(place / "q")], check=True)
+        self.assertEqual((place / "q").read_bytes(), data + bytes(100000))
+        self.unmount(place)
+
+    def test_a_listing_survives_changes(self):
+        place = self.mount()
+        for number in range(5000):
+            (place / ("n%d" % number)).touch()
+        with os.scandir(place) as entries:
+            seen = {next(entries).name for _ in range(100)}
+            for number in range(0, 5000, 2):
+                os.unlink(place / ("n%d" % number))
+            seen |= {entry.name for entry in entries}
+        self.assertTrue({"n%d" % number for number in range(1, 5000, 2)} <= seen)
+        self.assertEqual(len(os.listdir(place)), 2500)
+        self.unmount(place)
+
+    def test_random_contents(self):
+        place = self.mount()
+        chance = random.Random(harness.SEED)
+        model = bytearray()
+        descriptor = os.open(place / "f", os.O_RDWR | os.O_CREAT)
+        for step in range(600):
+            choice = chance.randrange(10)
+            offset = chance.randrange(0, 400000)
+            if choice < 5:
+                data = chance.randbytes(chance.choice((1, 100, 5000, 40000)))
+                os.pwrite(descriptor, data, offset)
+                if len(model) < offset:
+                    model.extend(bytes(offset - len(model)))
+                model[offset:offset + len(data)] = data
+            elif choice == 5:
+                os.ftruncate(descriptor, offset)
+                del model[offset:]
+                model.extend(bytes(offset - len(model)))
+            elif choice == 6:
+                os.fsync(descriptor)
+            elif choice == 7 and model:
+                length = chance.randrange(1, 60000)
+                subprocess.run(["fallocate", "-n", "-p", "-o", str(offset), "-l", str(length), str(place / "f")],
+                               check=True)
+                end = min(len(model), offset + length)
+                if offset < end:
+                    model[offset:end] = bytes(end - offset)
+            else:
+                length = chance.randrange(1, 100000)
+                self.assertEqual(os.pread(descriptor, length, offset), bytes(model[offset:offset + length]), step)
+        os.close(descriptor)
+        self.unmount(place)
+        self.assertEqual(harness.run("cat", self.image, "/f").stdout, bytes(model))
+
+    def test_everyday_programs(self):
+        place = self.mount()
+        source = harness.ROOT / "Sources"
+        shell = """
+            set -e
+            tar -C '%s' -cf s.tar . && mkdir t && tar -C t -xf s.tar && diff -r '%s' t
+            cp -a t u && diff -r t u && rm -r t
+            git init -q r && cd r && cp -r ../u/* . && git add . && git -c user.name=a -c user.email=a commit -qm a
+            git config gc.auto 0 && git gc -q && git fsck --strict 2>&1 && git status --porcelain && cd ..
+            git clone -q r c && diff -r -x .git r c
+            sed -i s/import/export/ c/*/*.swift && git -C c diff --stat | tail -1
+            find . -type f | wc -l && du -s . > /dev/null
+        """ % (source, source)
+        result = subprocess.run(["sh", "-c", shell], cwd=place, capture_output=True, text=True)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        with contextlib.closing(sqlite3.connect(place / "db", isolation_level=None)) as base:
+            base.execute("pragma journal_mode=wal")
+            base.execute("create table t (a integer primary key, b blob)")
+
+        def writer(number):
+            with contextlib.closing(sqlite3.connect(place / "db", timeout=60)) as base:
+                for step in range(20):
+                    base.execute("insert into t values (?, ?)", (number * 100 + step, os.urandom(2000)))
+                    base.commit()
+        threads = [threading.Thread(target=writer, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        with contextlib.closing(sqlite3.connect(place / "db")) as base:
+            self.assertEqual(base.execute("select count(*) from t").fetchone(), (160,))
+            self.assertEqual(base.execute("pragma integrity_check").fetchone(), ("ok",))
+        self.unmount(place)
+
+    def test_what_was_synced_is_there_after_a_kill(self):
+        place = self.mount()
+        for number in range(50):
+            with open(place / ("f%d" % number), "wb") as file:
+                file.write(b"%d" % number * 10000)
+                file.flush()
+                if number < 40:
+                    os.fsync(file.fileno())
+        pids = subprocess.run(["pgrep", "-f", "mount %s" % self.image], capture_output=True, text=True).stdout.split()
+        self.assertTrue(pids)
+        for pid in pids:
+            os.kill(int(pid), 9)
+        self.assertIn(error_of(os.listdir, place), ("ENOTCONN", "ECONNABORTED"))
+        subprocess.run(["fusermount3", "-u", str(place)], check=True)
+        place = self.mount(image=self.image)
+        for number in range(40):
+            self.assertEqual((place / ("f%d" % number)).read_bytes(), b"%d" % number * 10000)
+        self.unmount(place)
+
+
+@can_mount
+class TwoDoors(Mounted):
+    def test_each_sees_what_the_other_does(self):
+        place = self.mount()
+        socket = "%s.sock" % self.image
+
+        def settled(function, expected):
+            """The kernel is told behind the answer: soon, but not at once."""
+            for _ in range(2000):
+                found = function()
+                if found == expected:
+                    return
+            self.assertEqual(function(), expected)
+        (place / "f").write_text("one")
+        self.assertEqual(harness.run_text("cat", socket, "/f"), "one")
+        harness.run("cp", socket, "-", ":/f", stdin=b"another")
+        settled(lambda: (place / "f").read_text(), "another")
+        self.assertEqual(error_of(os.stat, place / "new"), "ENOENT")
+        harness.run("mkdir", socket, "/new")
+        settled(lambda: os.path.isdir(place / "new"), True)
+        harness.run("mv", socket, "/f", "/g")
+        settled(lambda: sorted(os.listdir(place)), ["g", "new"])
+        harness.run("chmod", socket, "0600", "/g")
+        settled(lambda: stat.S_IMODE(os.stat(place / "g").st_mode), 0o600)
+        harness.run("rm", "-y", socket, "/g")
+        settled(lambda: os.path.exists(place / "g"), False)
+        self.assertEqual(error_of(os.stat, place / "was"), "ENOENT")
+        harness.run("mkdir", socket, "/was")
+        harness.run("snap", "create", socket, "main", "s")
+        harness.run("rm", "-y", socket, "/was")
+        settled(lambda: os.path.exists(place / "was"), False)
+        (place / "later").write_text("x")
+        harness.run("snap", "rollback", socket, "main", "s", "--discard", "--yes")
+        settled(lambda: sorted(os.listdir(place)), ["new", "was"])
+        settled(lambda: os.path.exists(place / "was"), True)
+        settled(lambda: os.path.exists(place / "later"), False)
+        (place / "after").write_text("x")
+        self.unmount(place)
+
+
+if __name__ == "__main__":
+    unittest.main()
