@@ -1,6 +1,5 @@
 import CFuse3
 import GefsEngine
-import Synchronization
 
 /// A file that the kernel refers to, from its first lookup until it forgets it.
 final class Inode: Sendable {
@@ -22,7 +21,7 @@ final class Inode: Sendable {
 ///
 /// Invariants: a file has one inode at a time; an inode lives while the kernel's lookups of it are
 /// not all forgotten, and is retained once for them.
-final class InodeTable: Sendable {
+final class InodeTable: @unchecked Sendable {
     private struct Slot {
         let inode: Inode
         var lookups: UInt64
@@ -30,7 +29,9 @@ final class InodeTable: Sendable {
 
     private let fileSystem: FileSystem
     private let root: Inode
-    private let slots = Mutex<[UInt64: Slot]>([:])
+    private let lock = Lock()
+    /// lock. By qid path.
+    private var slots: [UInt64: Slot] = [:]
 
     init(_ fileSystem: FileSystem, root: Inode) {
         self.fileSystem = fileSystem
@@ -51,7 +52,7 @@ final class InodeTable: Sendable {
             fileSystem.close(handle)
             return root
         }
-        let (inode, isNew) = slots.withLock { slots -> (Inode, Bool) in
+        let (inode, isNew) = lock.locked { () -> (Inode, Bool) in
             if let slot = slots[qidPath] {
                 slots[qidPath]?.lookups = slot.lookups + 1
                 return (slot.inode, false)
@@ -69,7 +70,7 @@ final class InodeTable: Sendable {
     func forget(_ identifier: fuse_ino_t, _ count: UInt64) {
         guard identifier != FUSE_ROOT_ID else { return }
         let inode = inode(identifier)
-        let isLast = slots.withLock { slots -> Bool in
+        let isLast = lock.locked { () -> Bool in
             guard let slot = slots[inode.qidPath] else { return false }
             guard slot.lookups > count else {
                 slots[inode.qidPath] = nil
@@ -86,17 +87,17 @@ final class InodeTable: Sendable {
     /// What the kernel calls the file, where it knows it.
     func identifier(of qidPath: UInt64) -> fuse_ino_t? {
         if qidPath == root.qidPath { return fuse_ino_t(FUSE_ROOT_ID) }
-        return slots.withLock { $0[qidPath]?.inode.identifier }
+        return lock.locked { slots[qidPath]?.inode.identifier }
     }
 
     /// What the kernel calls the files that it knows.
     var identifiers: [fuse_ino_t] {
-        [fuse_ino_t(FUSE_ROOT_ID)] + slots.withLock { $0.values.map { $0.inode.identifier } }
+        [fuse_ino_t(FUSE_ROOT_ID)] + lock.locked { slots.values.map { $0.inode.identifier } }
     }
 
     /// Gives everything back; the kernel asks no more.
     func close() {
-        let all = slots.withLock { slots -> [Inode] in
+        let all = lock.locked { () -> [Inode] in
             let inodes = slots.values.map { $0.inode }
             slots = [:]
             return inodes

@@ -1,7 +1,6 @@
 import CFuse3
 import GefsEngine
 import Glibc
-import Synchronization
 
 /// Tells the kernel what others have changed, so that it may believe its caches for ever.
 ///
@@ -11,73 +10,51 @@ final class Invalidation: ChangeObserver, @unchecked Sendable {
     let door: Int
     private let session: OpaquePointer
     private let inodes: InodeTable
-    private let lock: UnsafeMutablePointer<pthread_mutex_t>
-    private let signal: UnsafeMutablePointer<pthread_cond_t>
+    private let lock = Lock()
     /// lock.
     private var queue: [ObservedChange] = []
     /// lock.
     private var isStopping = false
-    /// lock. The thread has something in hand.
-    private var isBusy = false
-    private var thread = pthread_t()
+    private var thread: WorkerThread?
 
     init(session: OpaquePointer, inodes: InodeTable, door: Int) {
         self.session = session
         self.inodes = inodes
         self.door = door
-        lock = .allocate(capacity: 1)
-        signal = .allocate(capacity: 1)
-        pthread_mutex_init(lock, nil)
-        pthread_cond_init(signal, nil)
-    }
-
-    deinit {
-        pthread_mutex_destroy(lock)
-        pthread_cond_destroy(signal)
-        lock.deallocate()
-        signal.deallocate()
     }
 
     func observe(_ change: ObservedChange) {
-        pthread_mutex_lock(lock)
-        queue.append(change)
-        pthread_cond_broadcast(signal)
-        pthread_mutex_unlock(lock)
+        lock.locked {
+            queue.append(change)
+            lock.signal()
+        }
     }
 
-    func start() {
-        let this = Unmanaged.passRetained(self).toOpaque()
-        let status = pthread_create(
-            &thread, nil,
-            { data in
-                if let data { Unmanaged<Invalidation>.fromOpaque(data).takeUnretainedValue().run() }
-                return nil
-            }, this)
-        if status != 0 { Unmanaged<Invalidation>.fromOpaque(this).release() }
+    /// - Throws: `.outOfThreads`.
+    func start() throws(MountError) {
+        thread = WorkerThread { [self] in
+            while let changes = next() {
+                for change in changes { tell(change) }
+            }
+        }
+        if thread == nil { throw .outOfThreads }
     }
 
     func stop() {
-        pthread_mutex_lock(lock)
-        isStopping = true
-        pthread_cond_broadcast(signal)
-        pthread_mutex_unlock(lock)
-        pthread_join(thread, nil)
-        Unmanaged.passUnretained(self).release()
+        lock.locked {
+            isStopping = true
+            lock.signal()
+        }
+        thread?.join()
+        thread = nil
     }
 
-    private func run() {
-        while true {
-            pthread_mutex_lock(lock)
-            isBusy = false
-            pthread_cond_broadcast(signal)
-            while queue.isEmpty, !isStopping { pthread_cond_wait(signal, lock) }
-            let changes = queue
-            queue = []
-            isBusy = true
-            let isLast = isStopping
-            pthread_mutex_unlock(lock)
-            if isLast { return }
-            for change in changes { tell(change) }
+    /// What there is to be told, as soon as there is something; nil at the end.
+    private func next() -> [ObservedChange]? {
+        lock.locked {
+            while queue.isEmpty, !isStopping { lock.wait() }
+            defer { queue = [] }
+            return isStopping ? nil : queue
         }
     }
 

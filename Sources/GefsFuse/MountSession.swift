@@ -28,6 +28,7 @@ public enum MountError: Error, Hashable {
     case refused
     case attach(FileError)
     case options
+    case outOfThreads
 }
 
 /// A branch as the host's kernel sees it, from its mount until its end.
@@ -95,11 +96,17 @@ public final class MountSession: @unchecked Sendable {
             fuse_session_destroy(session)
             throw .refused
         }
-        self.session = session
         let invalidation = Invalidation(session: session, inodes: inodes, door: caller.door)
+        do throws(MountError) {
+            try invalidation.start()
+        } catch {
+            fuse_session_unmount(session)
+            fuse_session_destroy(session)
+            throw error
+        }
+        self.session = session
         self.invalidation = invalidation
         fileSystem.add(invalidation, on: root.handle)
-        invalidation.start()
     }
 
     /// Answers the kernel until the file system is unmounted. Returns when nobody asks any more and

@@ -1,11 +1,10 @@
 import GefsEngine
 import Glibc
-import Synchronization
 
 /// Owners of the volume as the host's, and back: by name.
 ///
 /// `root` is `adm`; whom the other side does not know is `none`, which the host calls nobody.
-final class OwnerMap: Sendable {
+final class OwnerMap: @unchecked Sendable {
     private struct Names {
         var usersOfHost: [UInt32: UserID] = [:]
         var groupsOfHost: [UInt32: UserID] = [:]
@@ -17,7 +16,9 @@ final class OwnerMap: Sendable {
     static let nobody: UInt32 = 65534
 
     private let fileSystem: FileSystem
-    private let names = Mutex(Names())
+    private let lock = Lock()
+    /// lock.
+    private var names = Names()
 
     init(_ fileSystem: FileSystem) {
         self.fileSystem = fileSystem
@@ -25,12 +26,12 @@ final class OwnerMap: Sendable {
 
     /// The names may have changed.
     func forget() {
-        names.withLock { $0 = Names() }
+        lock.locked { names = Names() }
     }
 
     /// The user of the volume that a user of the host is; nil where it has none.
     func user(ofHost id: UInt32) -> UserID? {
-        if let known = names.withLock({ $0.usersOfHost[id] }) { return known }
+        if let known = lock.locked({ names.usersOfHost[id] }) { return known }
         let users = fileSystem.users
         let found: UserID? =
             switch id {
@@ -38,13 +39,13 @@ final class OwnerMap: Sendable {
             case Self.nobody: users.none
             default: Self.nameOfUser(id).flatMap { users.id(of: $0) }
             }
-        if let found { names.withLock { $0.usersOfHost[id] = found } }
+        if let found { lock.locked { names.usersOfHost[id] = found } }
         return found
     }
 
     /// The group of the volume that a group of the host is; nil where it has none.
     func group(ofHost id: UInt32) -> UserID? {
-        if let known = names.withLock({ $0.groupsOfHost[id] }) { return known }
+        if let known = lock.locked({ names.groupsOfHost[id] }) { return known }
         let users = fileSystem.users
         let found: UserID? =
             switch id {
@@ -52,29 +53,29 @@ final class OwnerMap: Sendable {
             case Self.nobody: users.none
             default: Self.nameOfGroup(id).flatMap { users.id(of: $0) }
             }
-        if let found { names.withLock { $0.groupsOfHost[id] = found } }
+        if let found { lock.locked { names.groupsOfHost[id] = found } }
         return found
     }
 
     /// What the host calls a user of the volume.
     func hostUser(_ user: UserID) -> UInt32 {
-        if let known = names.withLock({ $0.hostUsers[user] }) { return known }
+        if let known = lock.locked({ names.hostUsers[user] }) { return known }
         let users = fileSystem.users
         let found =
             user == users.adm
             ? 0 : users.name(of: user).flatMap { Self.user(named: $0) } ?? Self.nobody
-        names.withLock { $0.hostUsers[user] = found }
+        lock.locked { names.hostUsers[user] = found }
         return found
     }
 
     /// What the host calls a group of the volume.
     func hostGroup(_ group: UserID) -> UInt32 {
-        if let known = names.withLock({ $0.hostGroups[group] }) { return known }
+        if let known = lock.locked({ names.hostGroups[group] }) { return known }
         let users = fileSystem.users
         let found =
             group == users.adm
             ? 0 : users.name(of: group).flatMap { Self.group(named: $0) } ?? Self.nobody
-        names.withLock { $0.hostGroups[group] = found }
+        lock.locked { names.hostGroups[group] = found }
         return found
     }
 

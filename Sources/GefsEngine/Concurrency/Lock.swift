@@ -8,11 +8,11 @@
 ///
 /// What it guards is said where the lock is declared. Held for memory work only: no code of ours
 /// does device I/O inside, except where the declaration says so.
-final class Lock: @unchecked Sendable {
+package final class Lock: @unchecked Sendable {
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let condition: UnsafeMutablePointer<pthread_cond_t>
 
-    init() {
+    package init() {
         mutex = .allocate(capacity: 1)
         condition = .allocate(capacity: 1)
         pthread_mutex_init(mutex, nil)
@@ -35,29 +35,29 @@ final class Lock: @unchecked Sendable {
     }
 
     @inline(__always)
-    func locked<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
+    package func locked<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         return try body()
     }
 
     @inline(__always)
-    func lock() {
+    package func lock() {
         pthread_mutex_lock(mutex)
     }
 
     @inline(__always)
-    func unlock() {
+    package func unlock() {
         pthread_mutex_unlock(mutex)
     }
 
     /// Gives the lock up until `signal` is called; to be called with the lock held, in a loop.
-    func wait() {
+    package func wait() {
         pthread_cond_wait(condition, mutex)
     }
 
     /// Like `wait`, for at most `nanoseconds`.
-    func wait(nanoseconds: Int64) {
+    package func wait(nanoseconds: Int64) {
         var deadline = timespec()
         #if os(Linux)
             clock_gettime(CLOCK_MONOTONIC, &deadline)
@@ -71,7 +71,7 @@ final class Lock: @unchecked Sendable {
     }
 
     /// Wakes everybody who waits.
-    func signal() {
+    package func signal() {
         pthread_cond_broadcast(condition)
     }
 }

@@ -146,6 +146,7 @@ struct MountVerb: Verb {
     private func failure(_ error: MountError) -> CommandFailure {
         switch error {
         case .attach(let error): CommandFailure(ByteText.shown(branch ?? "main"), error)
+        case .outOfThreads: CommandFailure(ByteText.shown(directory), FileError.outOfThreads)
         case .refused, .options:
             CommandFailure(ByteText.shown(directory), "cannot be mounted on")
         }
