@@ -106,7 +106,10 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "GefsServerTests",
-            dependencies: ["GefsEngine", "GefsServer", "GefsControl", "GefsClient", "NineP"],
+            dependencies: [
+                "GefsEngine", "GefsServer", "GefsControl", "GefsClient", "NineP",
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "GefsToolTests",

@@ -57,5 +57,10 @@ final class FuzzControls: ServerControls {
 
     var fids: [FidInfo] { [] }
 
+    /// The host is none of a fuzzer's business.
+    func mount(on directory: String, options: [String]) throws {
+        throw CommandFailure(directory, "cannot be mounted on")
+    }
+
     func halt() {}
 }

@@ -46,6 +46,9 @@ public final class ControlService: Sendable {
         .init(usage: "info", effect: "show what the volume is and who serves it"),
         .init(usage: "log BRANCH PATH", effect: "list the versions of a file in a branch's states"),
         .init(
+            usage: "mount DIRECTORY [-o OPTIONS]",
+            effect: "mount a branch on a directory of the server's machine"),
+        .init(
             usage: "permit on|off", effect: "let anyone attach without permission checks, or not"),
         .init(
             usage: "reserve on|off",
@@ -93,6 +96,7 @@ public final class ControlService: Sendable {
         case "help": try reply(HelpReport(commands: Self.commands))
         case "info": try reply(try volumeReport())
         case "log": return try history(arguments, reply)
+        case "mount": try mount(arguments, reply)
         case "permit": try permit(arguments, reply)
         case "delsnap", "fork": try label(words, reply)
         case "reserve", "usereserve": try reserve(words, reply)

@@ -154,6 +154,7 @@ public struct ReportText: Sendable {
                     + (server.permissive ? ", permissive" : ""),
             ])
             for listener in server.listeners { table.append(["listens", listener]) }
+            for mount in server.mounts { table.append(["mounted on", mount]) }
         }
         return table.lines()
     }

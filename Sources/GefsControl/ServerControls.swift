@@ -11,6 +11,12 @@ public protocol ServerControls: Sendable {
     /// The fids that its clients hold.
     var fids: [FidInfo] { get }
 
+    /// Mounts a branch on a directory of the host: see `gefs mount`. Returns when it can be used.
+    ///
+    /// - Parameter options: as of `-o`, each with commas between them.
+    /// - Throws: `CommandFailure`.
+    func mount(on directory: String, options: [String]) throws
+
     /// Lets the server end in good order, soon: it answers what it has been asked, commits and
     /// closes. Returns at once.
     func halt()

@@ -74,16 +74,22 @@ public struct VolumeReport: Report {
         public var connections: Int
         public var listeners: [String]
         public var permissive: Bool
+        /// Directories of the host.
+        public var mounts: [String]
+        /// Whether the process ends when nothing is mounted any more.
+        public var endsWithMounts: Bool
 
         public init(
             process: Int32, version: String, connections: Int, listeners: [String],
-            permissive: Bool
+            permissive: Bool, mounts: [String] = [], endsWithMounts: Bool = false
         ) {
             self.process = process
             self.version = version
             self.connections = connections
             self.listeners = listeners
             self.permissive = permissive
+            self.mounts = mounts
+            self.endsWithMounts = endsWithMounts
         }
     }
 }

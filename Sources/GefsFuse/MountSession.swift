@@ -48,6 +48,8 @@ public final class MountSession: @unchecked Sendable {
 
     private let directory: String
     private let options: MountOptions
+    private let lock = Lock()
+    /// lock.
     private var session: OpaquePointer?
     private var invalidation: Invalidation?
 
@@ -104,7 +106,7 @@ public final class MountSession: @unchecked Sendable {
             fuse_session_destroy(session)
             throw error
         }
-        self.session = session
+        lock.locked { self.session = session }
         self.invalidation = invalidation
         fileSystem.add(invalidation, on: root.handle)
     }
@@ -112,27 +114,44 @@ public final class MountSession: @unchecked Sendable {
     /// Answers the kernel until the file system is unmounted. Returns when nobody asks any more and
     /// all files are closed; what was written is in memory until the volume commits.
     public func run() {
-        guard let session, let configuration = fuse_loop_cfg_create() else { return }
+        defer { abandon() }
+        guard let session = lock.locked({ session }),
+            let configuration = fuse_loop_cfg_create()
+        else { return }
         fuse_loop_cfg_set_clone_fd(configuration, 0)
         fuse_loop_cfg_set_max_threads(configuration, UInt32(options.threadsMax))
         fuse_loop_cfg_set_idle_threads(configuration, UInt32(options.threadsMax))
         fuse_session_loop_mt(session, configuration)
         fuse_loop_cfg_destroy(configuration)
+    }
+
+    /// Ends a mount that nobody runs. Programs that use it get ENOTCONN.
+    public func abandon() {
         if let invalidation {
             fileSystem.remove(invalidation, from: root.handle)
             invalidation.stop()
         }
-        fuse_session_unmount(session)
-        fuse_session_destroy(session)
-        self.session = nil
+        let last = lock.locked { () -> OpaquePointer? in
+            defer { session = nil }
+            return session
+        }
+        guard let last else { return }
+        fuse_session_unmount(last)
+        fuse_session_destroy(last)
         inodes.close()
     }
 
-    /// Asks for the end: the mount goes away, and `run` returns.
+    /// Asks for the end: the mount goes away, also if it is in use, and `run` returns.
     public func unmount() {
-        guard let session else { return }
-        fuse_session_exit(session)
-        fuse_session_unmount(session)
+        let isMounted = lock.locked { () -> Bool in
+            guard let session else { return false }
+            fuse_session_exit(session)
+            return true
+        }
+        guard isMounted else { return }
+        // The threads see it when they have answered the next request: this one.
+        var space = statvfs()
+        statvfs(directory, &space)
     }
 
     /// Bytes of one read or write of the kernel at most.

@@ -131,6 +131,8 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
+        // A channel that is closed before it was active does not become inactive.
+        channelIsGone()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -170,6 +172,11 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
+        channelIsGone()
+    }
+
+    private func channelIsGone() {
+        guard phase != .closed, phase != .ended else { return }
         phase = .closed
         eventLoop.execute { [self] in
             replies = ByteBuffer()

@@ -27,6 +27,7 @@ final class ConsoleConnection: ChannelDuplexHandler, @unchecked Sendable {
     /// The line under way is too long: everything up to its end is passed over.
     private var isPassingOver = false
     private var isRunning = false
+    private var hasEnded = false
     private var isProcessing = false
     private var isReadSuppressed = false
     /// Nothing more will come.
@@ -53,6 +54,8 @@ final class ConsoleConnection: ChannelDuplexHandler, @unchecked Sendable {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
+        // A channel that is closed before it was active does not become inactive.
+        end()
     }
 
     func channelActive(context: ChannelHandlerContext) {
@@ -89,6 +92,13 @@ final class ConsoleConnection: ChannelDuplexHandler, @unchecked Sendable {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
+        end()
+    }
+
+    /// Once.
+    private func end() {
+        guard !hasEnded else { return }
+        hasEnded = true
         isClosing = true
         input = ByteBuffer()
         ended(self)

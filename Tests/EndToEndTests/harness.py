@@ -71,6 +71,15 @@ def run(*arguments, status=0, stdin=None, environment=None, timeout=300):
     return result
 
 
+def wait_until(condition, seconds=60):
+    """Looks again and again until something has come true."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError("it did not come true within %d s" % seconds)
+        time.sleep(0.01)
+
+
 def run_text(*arguments, **options):
     return run(*arguments, **options).stdout.decode("utf-8", "surrogateescape")
 

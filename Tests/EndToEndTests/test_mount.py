@@ -4,6 +4,7 @@ import errno
 import os
 import random
 import shutil
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -20,11 +21,11 @@ can_mount = unittest.skipUnless(
 class Mounted(harness.TemporaryFolder):
     """A test with an image that is mounted."""
 
-    def mount(self, *options, image=None, name="mnt"):
+    def mount(self, *words, image=None, name="mnt", options=("--no-snapshots",)):
         self.image = image or self.ream(size=512 * harness.MEBIBYTE)
         place = self.folder / name
         place.mkdir(exist_ok=True)
-        harness.run("mount", self.image, place, "--no-snapshots", *options)
+        harness.run("mount", self.image, place, *options, *words)
         self.addCleanup(subprocess.run, ["fusermount3", "-u", "-q", "-z", str(place)], stderr=subprocess.DEVNULL)
         return place
 
@@ -323,6 +324,73 @@ class TwoDoors(Mounted):
         settled(lambda: os.path.exists(place / "was"), True)
         settled(lambda: os.path.exists(place / "later"), False)
         (place / "after").write_text("x")
+        self.unmount(place)
+
+
+@can_mount
+class Holders(Mounted):
+    """Who holds the image mounts it."""
+
+    def process(self):
+        return harness.run_json("info", self.image)[0]["server"]["process"]
+
+    def test_one_process_mounts_several_branches(self):
+        main = self.mount()
+        (main / "a").write_text("main")
+        harness.run("snap", "fork", self.image, "main", "work")
+        work = self.folder / "work"
+        work.mkdir()
+        harness.run("mount", self.image, work, "--branch", "work")
+        self.addCleanup(subprocess.run, ["fusermount3", "-u", "-q", "-z", str(work)], stderr=subprocess.DEVNULL)
+        (work / "a").write_text("work")
+        self.assertEqual((main / "a").read_text(), "main")
+        self.assertEqual(harness.run_json("info", self.image)[0]["server"]["mounts"], [str(main), str(work)])
+        # The one that came first may go first.
+        harness.run("umount", main)
+        self.assertEqual((work / "a").read_text(), "work")
+        self.unmount(work)
+        self.assertEqual(harness.run_text("cat", self.image, "main:/a", "work:/a"), "mainwork")
+
+    def test_a_server_mounts_and_goes_on(self):
+        image = self.ream(size=512 * harness.MEBIBYTE)
+        server = self.serve(image)
+        place = self.mount(image=image, options=())
+        (place / "a").write_text("text")
+        self.assertEqual(harness.run_text("cat", image, "/a"), "text")
+        harness.run("mount", image, self.folder, "--cache", "64M", status=2)
+        harness.run("mount", image, self.folder, "-o", "cache=64M", status=2)
+        harness.run("mount", image, self.folder, "-o", "branch=nowhere", status=1)
+        harness.run("umount", place)
+        self.assertFalse(os.path.ismount(place))
+        self.assertEqual(harness.run_text("cat", image, "/a"), "text")
+        # What is mounted when the server ends is unmounted.
+        place = self.mount(image=image, options=())
+        server.stop()
+        self.assertFalse(os.path.ismount(place))
+        self.assert_clean(image)
+
+    def test_the_end_does_not_wait_for_programs(self):
+        place = self.mount()
+        process = self.process()
+        file = os.open(place / "open", os.O_RDWR | os.O_CREAT)
+        os.write(file, b"written")
+        os.kill(process, signal.SIGTERM)
+        harness.wait_until(lambda: not os.path.exists("/proc/%d" % process))
+        self.assertIn(error_of(os.pread, file, 1 << 20, 1 << 20), ("ENOTCONN", "ECONNABORTED"))
+        with contextlib.suppress(OSError):
+            os.close(file)
+        self.assertFalse(os.path.ismount(place))
+        self.assertEqual(harness.run_text("cat", self.image, "/open"), "written")
+        self.assert_clean(self.image)
+
+    def test_a_mount_whose_process_was_killed_can_be_unmounted(self):
+        place = self.mount()
+        process = self.process()
+        os.kill(process, signal.SIGKILL)
+        harness.wait_until(lambda: error_of(os.listdir, place) == "ENOTCONN")
+        harness.run("umount", place)
+        self.assertEqual(os.listdir(place), [])
+        self.mount(image=self.image)
         self.unmount(place)
 
 

@@ -119,7 +119,8 @@ final class CrashLab {
         let served = ServedImage(
             image: folder + "/disk", fileSystem: fileSystem, stop: StopRequest(), console: console)
         try withoutActuallyEscaping(body) {
-            try served.run(ServerConfiguration(listeners: []), while: $0)
+            let body = $0
+            try served.run(ServerConfiguration(listeners: [])) { socket, _ in try body(socket) }
         }
     }
 

@@ -56,6 +56,7 @@ enum BackgroundProcess {
         }
         var status: Int32 = 0
         while waitpid(process, &status, 0) < 0, errno == EINTR {}
+        if status == 0 { return }
         throw CommandStatus(code: status & 0x7f == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f))
     }
 

@@ -2,7 +2,6 @@ import ArgumentParser
 import CPlatform
 import GefsControl
 import GefsEngine
-import GefsFuse
 import GefsServer
 
 #if canImport(Glibc)
@@ -65,47 +64,70 @@ struct MountVerb: Verb {
     var console: Console { options.console() }
 
     func perform(on console: Console) throws {
-        let words = try MountWords(words)
-        guard foreground || BackgroundProcess.isBehind else { return try BackgroundProcess.start() }
+        var words = try MountWords(words)
+        if let branch { words.branch = branch }
+        words.listen += listen
+        if noSnapshots { words.takesSnapshots = false }
+        if let cache { words.cache = cache }
         let image = try image.resolved()
-        guard let place = realpath(directory, nil) else {
+        let directory = try LocalFile.resolved(directory)
+        if let other = try? MountTable.source(of: directory) {
             throw CommandFailure(
-                ByteText.shown(directory), String(cString: strerror(errno)), status: .failed)
+                ByteText.shown(directory), "\(ByteText.shown(other)) is mounted there",
+                next: "gefs umount ends that", status: .busy)
         }
-        defer { free(place) }
+        let isSocket = LocalFile.kind(of: image) == .socket
+        if let socket = isSocket ? image : ImageHolder.listening(image) {
+            return try handOver(directory, to: socket, console)
+        }
+        guard foreground || BackgroundProcess.isBehind else { return try BackgroundProcess.start() }
         // Before any thread is made, since they inherit who takes signals.
         let stop = StopRequest()
         try stop.takeSignals()
-        let fileSystem = try open(image, words)
+        let fileSystem: FileSystem
+        do {
+            fileSystem = try open(image, words)
+        } catch let failure as CommandFailure where failure.status == .busy {
+            guard let socket = ImageHolder.listening(image) else { throw failure }
+            return try handOver(directory, to: socket, console)
+        }
         let served = ServedImage(
-            image: image, fileSystem: fileSystem, stop: stop, console: console)
+            image: image, fileSystem: fileSystem, stop: stop, console: console,
+            endsWithMounts: true)
         var configuration = ServerConfiguration(
-            listeners: try ServeVerb.listeners(listen + words.listen, policy: .peer))
+            listeners: try ServeVerb.listeners(words.listen, policy: .peer))
         configuration.connectionsMax = 4096
-        try served.run(configuration) { _ in
-            let session: MountSession
-            do throws(MountError) {
-                session = try MountSession(
-                    fileSystem, at: String(cString: place), mountOptions(image, words))
-                try session.mount()
-            } catch {
-                throw failure(error)
-            }
+        try served.run(configuration) { _, mounts in
+            try mounts.mount(on: directory, words)
             _ = DetachedThread.start {
                 stop.wait()
-                session.unmount()
+                mounts.endAll()
             }
             console.detail("\(image): mounted on \(directory)")
             BackgroundProcess.tellReady()
-            session.run()
+            mounts.waitUntilNone()
         }
+    }
+
+    /// Lets the process that holds the image mount it.
+    private func handOver(_ directory: String, to socket: String, _ console: Console) throws {
+        guard listen.isEmpty, cache == nil, !noSnapshots else {
+            throw CommandFailure(
+                "mount", "--listen, --cache and --no-snapshots are the server's",
+                next: "a server holds the image: gefs info shows it", status: .usage)
+        }
+        var request = ["mount", directory]
+        for word in words { request += ["-o", word] }
+        if let branch { request += ["-o", "branch=\(branch)"] }
+        _ = try ControlClient.perform(request, at: socket) { _, _ in }
+        console.detail("\(socket): mounted on \(directory)")
     }
 
     private func open(_ image: String, _ words: MountWords) throws -> FileSystem {
         var options = VolumeOptions()
         options.isReadOnly = words.isReadOnly
-        options.takesSnapshots = !noSnapshots && words.takesSnapshots
-        if let cache = cache ?? words.cache {
+        options.takesSnapshots = words.takesSnapshots
+        if let cache = words.cache {
             guard let bytes = CacheLimit.parse(cache) else {
                 throw CommandFailure(
                     "mount", "'\(cache)' is no size: 512M, 2G, 25%", status: .usage)
@@ -122,33 +144,6 @@ struct MountVerb: Verb {
         } catch {
             device.close()
             throw CommandFailure(ByteText.shown(image), error)
-        }
-    }
-
-    private func mountOptions(_ image: String, _ words: MountWords) -> MountOptions {
-        var options = MountOptions()
-        options.source = image
-        options.label = ByteText.bytes(of: branch ?? words.branch ?? "main")
-        options.isReadOnly = words.isReadOnly
-        options.allowsOthers = words.allowsOthers || geteuid() == 0
-        options.kernelOptions = words.kernel
-        // What mount(8) takes for granted, and libfuse does not.
-        if geteuid() == 0 {
-            for word in ["suid", "dev"]
-            where !words.kernel.contains(word) && !words.kernel.contains("no" + word) {
-                options.kernelOptions.append(word)
-            }
-        }
-        options.complain = { Console.complain("gefs: \($0)") }
-        return options
-    }
-
-    private func failure(_ error: MountError) -> CommandFailure {
-        switch error {
-        case .attach(let error): CommandFailure(ByteText.shown(branch ?? "main"), error)
-        case .outOfThreads: CommandFailure(ByteText.shown(directory), FileError.outOfThreads)
-        case .refused, .options:
-            CommandFailure(ByteText.shown(directory), "cannot be mounted on")
         }
     }
 }

@@ -1,4 +1,11 @@
 import GefsControl
+import GefsFuse
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
 
 /// What `-o` says, and the options of mount(8) that say the same as ours.
 struct MountWords {
@@ -22,11 +29,36 @@ struct MountWords {
         "group", "rw", "default_permissions", "loud", "silent", "nomand",
     ]
 
+    /// - Parameter forServer: the process that mounts serves the image already.
     /// - Throws: `CommandFailure` for a word that means nothing.
-    init(_ texts: [String]) throws {
+    init(_ texts: [String], forServer: Bool = false) throws {
         for text in texts {
             for word in text.split(separator: ",") { try take(String(word)) }
         }
+        guard !forServer || listen.isEmpty && cache == nil && takesSnapshots else {
+            throw CommandFailure(
+                "mount", "listen, cache and nosnapshots are the server's, which holds the image",
+                next: "gefs serve --help", status: .usage)
+        }
+    }
+
+    /// What the mount is to be, of an image with that name.
+    func options(source: String) -> MountOptions {
+        var options = MountOptions()
+        options.source = source
+        options.label = ByteText.bytes(of: branch ?? "main")
+        options.isReadOnly = isReadOnly
+        options.allowsOthers = allowsOthers || geteuid() == 0
+        options.kernelOptions = kernel
+        // What mount(8) takes for granted, and libfuse does not.
+        if geteuid() == 0 {
+            for word in ["suid", "dev"]
+            where !kernel.contains(word) && !kernel.contains("no" + word) {
+                options.kernelOptions.append(word)
+            }
+        }
+        options.complain = { Console.complain("gefs: \($0)") }
+        return options
     }
 
     private mutating func take(_ word: String) throws {

@@ -20,7 +20,8 @@ struct UnmountVerb: Verb {
     var console: Console { options.console() }
 
     func perform(on console: Console) throws {
-        let source = try MountTable.source(of: directory)
+        let place = try LocalFile.resolved(directory)
+        let source = try MountTable.source(of: place)
         if umount2(directory, 0) != 0 {
             guard errno == EPERM else {
                 throw CommandFailure(
@@ -30,11 +31,12 @@ struct UnmountVerb: Verb {
             let status = try ChildProcess.run(["fusermount3", "-u", directory], environment: [:])
             guard status.code == 0 else { throw status }
         }
-        if let source { try waitUntilClosed(source) }
+        if let source { try waitUntilSafe(source, without: place) }
     }
 
-    /// Waits until nobody has the image of the mount open any more.
-    private func waitUntilClosed(_ image: String) throws {
+    /// Waits until nobody has the image of the mount open any more, or the server that goes on with it
+    /// has committed.
+    private func waitUntilSafe(_ image: String, without directory: String) throws {
         guard LocalFile.kind(of: image) != nil else { return }
         while true {
             try Interruption.check()
@@ -42,25 +44,36 @@ struct UnmountVerb: Verb {
                 try ImageHolder.deviceForReading(image).close()
                 return
             } catch let failure as CommandFailure where failure.status == .busy {
+                if let socket = ImageHolder.listening(image), goesOn(socket, without: directory) {
+                    let status = try ControlClient.perform(["sync"], at: socket) { _, _ in }
+                    if status != .done { throw status }
+                    return
+                }
                 usleep(20_000)
             } catch {
                 return
             }
         }
     }
+
+    /// Whether a server does not end with this mount; one that is just ending may not answer.
+    private func goesOn(_ socket: String, without directory: String) -> Bool {
+        var server: VolumeReport.Server?
+        _ = try? ControlClient.perform(["info"], at: socket) { type, text in
+            guard type == VolumeReport.type else { return }
+            server = try ReportLine.decode(VolumeReport.self, from: text).server
+        }
+        guard let server else { return false }
+        return !server.endsWithMounts || server.mounts.contains { $0 != directory }
+    }
 }
 
 /// What the kernel says is mounted.
 enum MountTable {
-    /// The image that is mounted on a directory.
+    /// The image that is mounted on a directory, which is named from `/` on, without links.
     ///
     /// - Throws: `CommandFailure` where none of ours is.
-    static func source(of directory: String) throws -> String? {
-        guard let place = realpath(directory, nil) else {
-            throw CommandFailure(ByteText.shown(directory), String(cString: strerror(errno)))
-        }
-        defer { free(place) }
-        let path = String(cString: place)
+    static func source(of path: String) throws -> String? {
         var found: String?
         for line in try lines() {
             let fields = line.split(separator: UInt8(ascii: " "))
@@ -71,7 +84,7 @@ enum MountTable {
         }
         guard found != nil else {
             throw CommandFailure(
-                ByteText.shown(directory), "no gefs is mounted there", status: .failed)
+                ByteText.shown(path), "no gefs is mounted there", status: .failed)
         }
         return found
     }

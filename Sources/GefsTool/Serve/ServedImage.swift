@@ -17,21 +17,28 @@ final class ServedImage {
     private let fileSystem: FileSystem
     private let stop: StopRequest
     private let console: Console
+    private let mounts: ServedMounts
 
-    init(image: String, fileSystem: FileSystem, stop: StopRequest, console: Console) {
+    /// - Parameter endsWithMounts: whether the one who serves ends when nothing is mounted any more.
+    init(
+        image: String, fileSystem: FileSystem, stop: StopRequest, console: Console,
+        endsWithMounts: Bool = false
+    ) {
         self.image = image
         self.fileSystem = fileSystem
         self.stop = stop
         self.console = console
+        mounts = ServedMounts(fileSystem, image: image, endsWithMounts: endsWithMounts)
     }
 
     /// Serves until somebody asks for the end, or until `body` returns; then commits and closes.
     ///
-    /// - Parameter body: what is done meanwhile, with the path of the control socket.
+    /// - Parameter body: what is done meanwhile, with the path of the control socket, and the mounts.
     /// - Throws: `CommandFailure` where nothing could be served, or the last changes could not be
     ///   made durable; what `body` throws.
     func run(
-        _ base: ServerConfiguration, while body: ((_ socket: String) throws -> Void)? = nil
+        _ base: ServerConfiguration,
+        while body: ((_ socket: String, ServedMounts) throws -> Void)? = nil
     ) throws {
         let result = Result { try serve(base, while: body) }
         let closed = Result { try Administration.closing(fileSystem, image) }
@@ -40,13 +47,13 @@ final class ServedImage {
     }
 
     private func serve(
-        _ base: ServerConfiguration, while body: ((String) throws -> Void)?
+        _ base: ServerConfiguration, while body: ((String, ServedMounts) throws -> Void)?
     ) throws {
         let place = try ControlSocket.place(forImage: image)
         var configuration = base
         configuration.listeners.insert(.control(path: place), at: 0)
         configuration.logger = Logger(label: "gefs") { _ in ConsoleLog(console) }
-        let controls = Controls(stop: stop)
+        let controls = Controls(stop: stop, mounts: mounts)
         let name = realpath(image, nil).map { path -> String in
             defer { free(path) }
             return String(cString: path)
@@ -62,14 +69,18 @@ final class ServedImage {
             throw failure(error)
         }
         if let body {
-            defer { server.stop() }
-            return try body(place)
+            defer {
+                mounts.endAll()
+                server.stop()
+            }
+            return try body(place, mounts)
         }
         announce(server, place)
         ServiceManager.notify("READY=1\nSTATUS=serving \(image)")
         stop.wait()
         ServiceManager.notify("STOPPING=1")
         console.detail("\(image): ending...")
+        mounts.endAll()
         server.stop()
     }
 
@@ -96,9 +107,11 @@ final class ServedImage {
     private final class Controls: ServerControls {
         let server = Mutex<NinePServer?>(nil)
         private let stop: StopRequest
+        private let mounts: ServedMounts
 
-        init(stop: StopRequest) {
+        init(stop: StopRequest, mounts: ServedMounts) {
             self.stop = stop
+            self.mounts = mounts
         }
 
         var isPermissive: Bool {
@@ -112,7 +125,12 @@ final class ServedImage {
                 process: getpid(), version: ToolVersion.number,
                 connections: server?.connectionCount ?? 0,
                 listeners: server?.boundAddresses.map { "\($0)" } ?? [],
-                permissive: server?.isPermissive ?? false)
+                permissive: server?.isPermissive ?? false, mounts: mounts.directories,
+                endsWithMounts: mounts.endsProcess)
+        }
+
+        func mount(on directory: String, options: [String]) throws {
+            try mounts.mount(on: directory, try MountWords(options, forServer: true))
         }
 
         var fids: [FidInfo] { server.withLock { $0 }?.fids() ?? [] }

@@ -27,6 +27,23 @@ enum LocalFile {
         throw LocalDescriptor.failure(path)
     }
 
+    /// A path from `/` on, without links. What is mounted there need not answer any more.
+    ///
+    /// - Throws: `CommandFailure` where nothing is there.
+    static func resolved(_ path: String) throws -> String {
+        if let place = withBytes(of: path, { realpath($0, nil) }) {
+            defer { free(place) }
+            return ByteText.string(UnsafeRawBufferPointer(start: place, count: strlen(place)))
+        }
+        guard errno == ENOTCONN, let slash = path.lastIndex(of: "/") else {
+            if errno == ENOTCONN { return try resolved("./" + path) }
+            throw CommandFailure(
+                ByteText.shown(path), String(cString: strerror(errno)), status: .failed)
+        }
+        let parent = try resolved(slash == path.startIndex ? "/" : String(path[..<slash]))
+        return (parent == "/" ? "" : parent) + path[slash...]
+    }
+
     static func kind(_ status: stat) -> Kind {
         switch status.st_mode & S_IFMT {
         case S_IFREG: .file

@@ -80,7 +80,7 @@ struct TryVerb: Verb {
             cplatform_keep_large_buffers()
             let served = ServedImage(
                 image: image, fileSystem: fileSystem, stop: StopRequest(), console: console)
-            try served.run(ServerConfiguration(listeners: [])) { socket in
+            try served.run(ServerConfiguration(listeners: [])) { socket, _ in
                 try run(image, socket, console)
             }
         }
