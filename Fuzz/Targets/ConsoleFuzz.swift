@@ -62,5 +62,7 @@ final class FuzzControls: ServerControls {
         throw CommandFailure(directory, "cannot be mounted on")
     }
 
+    func unmount(_ directory: String) -> Bool { false }
+
     func halt() {}
 }

@@ -2,6 +2,7 @@
 #include "CPlatform.h"
 
 #include <fcntl.h>
+#include <spawn.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -65,3 +66,7 @@ int cplatform_peer_credentials(int descriptor, uint32_t *uid, uint32_t *gid) {
     return 0;
 }
 #endif
+
+int cplatform_spawn_in_directory(void *actions, const char *directory) {
+    return posix_spawn_file_actions_addchdir_np(actions, directory);
+}

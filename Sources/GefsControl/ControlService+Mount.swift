@@ -15,6 +15,17 @@ extension ControlService {
         try reply(MessageReport("mounted on \(directory)"))
     }
 
+    /// `unmount DIRECTORY`: also where programs use it.
+    func unmount(_ arguments: [String], _ reply: Reply) throws {
+        guard arguments.count == 1, let directory = arguments.first else {
+            throw CommandFailure("unmount", "usage: unmount DIRECTORY", status: .usage)
+        }
+        guard let server, server.unmount(directory) else {
+            throw CommandFailure(directory, "\(image) is not mounted there", status: .failed)
+        }
+        try reply(MessageReport("unmounted"))
+    }
+
     private static let mountUsage = CommandFailure(
         "mount", "usage: mount DIRECTORY [-o OPTIONS]", next: "the directory from / on",
         status: .usage)

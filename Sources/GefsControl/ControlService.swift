@@ -79,6 +79,8 @@ public final class ControlService: Sendable {
         .init(
             usage: "users add|remove|rename|leader|join|leave ...",
             effect: "as gefs users, without the image"),
+        .init(
+            usage: "unmount DIRECTORY", effect: "unmount what mount has mounted, in use or not"),
         .init(usage: "usereserve 0|1", effect: "as reserve on and off"),
     ]
 
@@ -110,6 +112,7 @@ public final class ControlService: Sendable {
             try failing { () throws(FileError) in try sync() }
             try reply(MessageReport("synced"))
         case "undo": return try undo(arguments, reply)
+        case "unmount": try unmount(arguments, reply)
         case "users": try users(arguments, reply)
         default:
             throw CommandFailure(

@@ -17,6 +17,12 @@ public protocol ServerControls: Sendable {
     /// - Throws: `CommandFailure`.
     func mount(on directory: String, options: [String]) throws
 
+    /// Unmounts what the process has mounted on a directory, also where it is in use; returns when
+    /// nothing of the branch is held for it any more.
+    ///
+    /// - Returns: false where it has mounted nothing there.
+    func unmount(_ directory: String) -> Bool
+
     /// Lets the server end in good order, soon: it answers what it has been asked, commits and
     /// closes. Returns at once.
     func halt()

@@ -369,6 +369,21 @@ class Holders(Mounted):
         self.assertFalse(os.path.ismount(place))
         self.assert_clean(image)
 
+    def test_a_command_is_tried_in_a_mounted_fork(self):
+        image = self.ream(size=512 * harness.MEBIBYTE)
+        harness.run("mkdir", image, "/src")
+        harness.run("cp", image, "-", ":/src/a", stdin=b"before")
+        # What it leaves running in the fork does not keep it.
+        command = 'test "$GEFS_DIR" = "$(pwd)" && cd src && mv a b && echo new >> b && (sleep 60 >&- 2>&- &)'
+        text = harness.run_text("try", image, "--apply", "--", "sh", "-c", command)
+        self.assertEqual(text.splitlines()[0], "RM /src/a -> /src/b")
+        self.assertEqual(harness.run_text("cat", image, "/src/b"), "beforenew\n")
+        self.serve(image)
+        harness.run("try", image, "--discard", "--", "rm", "-r", "src")
+        self.assertEqual(harness.run_text("ls", image, "/src"), "b\n")
+        inner = harness.run_text("try", image, "--discard", "--no-mount", "--", "sh", "-c", "pwd; echo $GEFS_DIR")
+        self.assertEqual(inner, os.getcwd() + "\n\n")
+
     def test_the_end_does_not_wait_for_programs(self):
         place = self.mount()
         process = self.process()

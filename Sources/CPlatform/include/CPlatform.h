@@ -18,4 +18,8 @@ void cplatform_keep_large_buffers(void);
 /// Asks the system to begin writing a range of a file to its device, without waiting; a hint.
 void cplatform_start_writeback(int descriptor, int64_t offset, int64_t byte_count);
 
+/// Lets a process that is to be spawned begin in a directory; an error number, or 0. `actions` is a
+/// `posix_spawn_file_actions_t *`.
+int cplatform_spawn_in_directory(void *actions, const char *directory);
+
 #endif

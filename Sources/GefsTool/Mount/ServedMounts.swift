@@ -80,6 +80,17 @@ final class ServedMounts: @unchecked Sendable {
         }
     }
 
+    /// Unmounts what is on a directory, in use or not; false where nothing is.
+    func end(_ directory: String) -> Bool {
+        let found = lock.locked {
+            mounts.filter { $0.value.directory == directory }.max { $0.key < $1.key }
+        }
+        guard let (number, mount) = found else { return false }
+        mount.session.unmount()
+        lock.locked { while mounts[number] != nil { lock.wait() } }
+        return true
+    }
+
     /// Unmounts everything, also what is in use, and lets nothing be mounted any more.
     func endAll() {
         let sessions = lock.locked { () -> [MountSession] in

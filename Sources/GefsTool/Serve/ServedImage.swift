@@ -133,6 +133,8 @@ final class ServedImage {
             try mounts.mount(on: directory, try MountWords(options, forServer: true))
         }
 
+        func unmount(_ directory: String) -> Bool { mounts.end(directory) }
+
         var fids: [FidInfo] { server.withLock { $0 }?.fids() ?? [] }
 
         /// How long the one who asked is given to read the answer.

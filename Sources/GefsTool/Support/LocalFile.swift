@@ -44,6 +44,14 @@ enum LocalFile {
         return (parent == "/" ? "" : parent) + path[slash...]
     }
 
+    /// Makes a directory that nobody else uses or sees, in `$TMPDIR` or `/tmp`.
+    static func temporaryDirectory() throws -> String {
+        let parent = Environment["TMPDIR"].flatMap { $0.isEmpty ? nil : $0 } ?? "/tmp"
+        var template = Array("\(try resolved(parent))/gefs-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw LocalDescriptor.failure(parent) }
+        return ByteText.string(template.dropLast().map { UInt8(bitPattern: $0) })
+    }
+
     static func kind(_ status: stat) -> Kind {
         switch status.st_mode & S_IFMT {
         case S_IFREG: .file

@@ -1,3 +1,4 @@
+import CPlatform
 import GefsControl
 import Synchronization
 
@@ -27,10 +28,13 @@ enum ChildProcess {
 
     /// Runs a command with more environment, and returns when it has ended.
     ///
-    /// - Parameter output: the descriptor that becomes its standard output; nil for the tool's own.
+    /// - Parameters:
+    ///   - directory: where it runs; nil: where the tool does.
+    ///   - output: the descriptor that becomes its standard output; nil for the tool's own.
     /// - Throws: `CommandFailure` where it cannot be started.
     static func run(
-        _ command: [String], environment: [String: String], output: Int32? = nil
+        _ command: [String], environment: [String: String], in directory: String? = nil,
+        output: Int32? = nil
     ) throws -> CommandStatus {
         // The count is there before a handler can run, since making it takes a lock.
         _ = running.load(ordering: .relaxed)
@@ -44,7 +48,7 @@ enum ChildProcess {
                 sigaction(number, &former, nil)
             }
         }
-        let process = try start(command, environment, output)
+        let process = try start(command, environment, directory, output)
         running.store(process, ordering: .relaxed)
         defer { running.store(0, ordering: .relaxed) }
         var status: Int32 = 0
@@ -74,7 +78,8 @@ enum ChildProcess {
     }
 
     private static func start(
-        _ command: [String], _ environment: [String: String], _ output: Int32?
+        _ command: [String], _ environment: [String: String], _ directory: String?,
+        _ output: Int32?
     ) throws -> pid_t {
         #if canImport(Glibc)
             var attributes = posix_spawnattr_t()
@@ -85,6 +90,7 @@ enum ChildProcess {
         #endif
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
+        if let directory { cplatform_spawn_in_directory(&actions, directory) }
         if let output { posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO) }
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }

@@ -55,8 +55,36 @@ struct Trial {
         console.detail("forked \(fork) from \(branch)")
     }
 
+    /// Runs the command in the fork, which is mounted for it where that can be.
+    func run(_ command: [String], mounts: Bool) throws -> CommandStatus {
+        var variables = environment
+        guard mounts, let directory = try mounted() else {
+            return try ChildProcess.run(command, environment: variables)
+        }
+        defer {
+            _ = try? perform(["unmount", directory])
+            rmdir(directory)
+        }
+        variables["GEFS_DIR"] = directory
+        return try ChildProcess.run(command, environment: variables, in: directory)
+    }
+
+    /// A directory of its own that the fork is mounted on; nil where it cannot be mounted.
+    private func mounted() throws -> String? {
+        let directory = try LocalFile.temporaryDirectory()
+        do {
+            _ = try perform(["mount", directory, "-o", "branch=\(fork)"])
+            return directory
+        } catch let failure as CommandFailure {
+            rmdir(directory)
+            console.note(
+                "the fork is not mounted, and the command finds it at $GEFS_SOCKET: \(failure.why)")
+            return nil
+        }
+    }
+
     /// What the command finds in its environment.
-    var environment: [String: String] {
+    private var environment: [String: String] {
         [
             "GEFS_SOCKET": socket, "GEFS_IMAGE": Self.resolved(image), "GEFS_BRANCH": fork,
             "GEFS_ATTACH": fork,

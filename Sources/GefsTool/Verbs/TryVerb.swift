@@ -16,9 +16,11 @@ struct TryVerb: Verb {
         abstract: "Run a command on a fork of a branch, then keep, apply or discard the fork.",
         usage: "gefs try IMAGE [--branch NAME] [--keep NAME|--apply|--discard|--ask] -- COMMAND",
         discussion: """
-            The command finds a 9P socket in $GEFS_SOCKET and the fork's attach name in \
-            $GEFS_ATTACH. $GEFS_IMAGE and $GEFS_BRANCH are set, so that in the command all verbs \
-            of gefs work on the fork. An image that nobody serves is served meanwhile.
+            The command runs in the fork, which is mounted on a directory of its own ($GEFS_DIR). \
+            With --no-mount, and where nothing can be mounted, it runs where it was called. It \
+            finds a 9P socket in $GEFS_SOCKET and the fork's attach name in $GEFS_ATTACH. \
+            $GEFS_IMAGE and $GEFS_BRANCH are set, so that in the command all verbs of gefs work \
+            on the fork. An image that nobody serves is served meanwhile.
 
             Afterwards the changes are listed, as by gefs snap diff. --apply merges them into the \
             branch, as gefs snap merge does, if the command succeeded and nothing conflicts; else \
@@ -29,8 +31,9 @@ struct TryVerb: Verb {
 
             Examples:
               gefs try disk.img -- sh
-              gefs try disk.img --apply -- gefs cp -r ./build :/sys
+              gefs try disk.img --apply -- make -C src install
               gefs try disk.img --discard -- ./test-upgrade
+              gefs try disk.img --no-mount -- gefs cp -r ./build :/sys
             """)
 
     @OptionGroup var image: ImageOperand
@@ -49,6 +52,9 @@ struct TryVerb: Verb {
 
     @Flag(help: "Ask what is to become of the fork (the default on a terminal).")
     var ask = false
+
+    @Flag(help: "Do not mount the fork.")
+    var noMount = false
 
     @Argument(parsing: .postTerminator, help: "The command and its arguments.")
     var command: [String] = []
@@ -93,7 +99,7 @@ struct TryVerb: Verb {
         try trial.begin()
         let status: CommandStatus
         do {
-            status = try ChildProcess.run(command, environment: trial.environment)
+            status = try trial.run(command, mounts: !noMount)
         } catch {
             try? trial.discard()
             throw error
