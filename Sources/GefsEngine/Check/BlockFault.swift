@@ -18,14 +18,17 @@ public enum BlockFault: Hashable, Sendable {
     case bornInFuture(Generation, next: Generation)
     /// It is born after the oldest snapshot that refers to it.
     case bornLater(Generation, than: Generation)
-    /// It is born before a snapshot and its predecessor, which does not refer to it.
+    /// It is born before a snapshot's predecessor, which does not refer to it. A repair leaves such
+    /// blocks; they may leak when the snapshot goes.
     case notInherited(Generation, by: Generation, from: Generation)
     /// Two snapshots refer to it, and each is taken for the first one that does.
     case ownedTwice(Generation, by: Generation, first: Generation)
 }
 
 extension BlockFault: Fault {
-    var severity: Finding.Severity { .error }
+    var severity: Finding.Severity {
+        if case .notInherited = self { .note } else { .error }
+    }
 
     var kind: String {
         switch self {

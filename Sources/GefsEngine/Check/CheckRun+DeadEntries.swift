@@ -13,6 +13,7 @@ extension CheckRun {
         let byGeneration = Dictionary(
             snapshots.indices.map { (snapshots[$0].generation, $0) },
             uniquingKeysWith: { first, _ in first })
+        let gaps = snapshotsBehindGaps()
         let isAllRead = snapshots.allSatisfy { !$0.flags.contains(.incomplete) }
         var own = HeldNodes()
         var before = HeldNodes()
@@ -37,7 +38,7 @@ extension CheckRun {
                 if isOwn {
                     report(list.name, .entryHeld(address(of: block), by: list.generation))
                 } else if isAllRead {
-                    checkHolders(of: block, list, index)
+                    checkHolders(of: block, list, index, gaps)
                 }
                 checkBirth(of: block, list)
                 if let predecessor { checkHeld(block, list, by: predecessor, before) }
@@ -60,7 +61,9 @@ extension CheckRun {
 
     /// Checks that whoever holds a block has gone when its list is freed: that the oldest one comes
     /// before the list's snapshot, and nobody from there on has it.
-    private func checkHolders(of block: Int, _ list: CheckedDeadlist, _ index: Int) {
+    private func checkHolders(
+        of block: Int, _ list: CheckedDeadlist, _ index: Int, _ gaps: [NodeNumber: Set<Int>]
+    ) {
         let entry = owners[block]
         switch entry.role {
         case .none: return
@@ -68,18 +71,49 @@ extension CheckRun {
             guard let first = snapshot(of: entry.owner), history.isBefore(first, index) else {
                 break
             }
-            // Of nodes that an older one has, all that is behind it has what that one's walk found.
-            let later = references(to: block).lazy.compactMap { self.snapshot(of: $0.node) }
-                .first { self.history.isBefore(index, $0) }
+            var holders = references(to: block).map(\.node)
+            if entry.role == .node { holders.append(entry.owner) }
+            let snapshots = holders.lazy.compactMap { self.snapshot(of: $0) }
+            let later =
+                snapshots.first { self.history.isBefore(index, $0) }
+                ?? holders.lazy.flatMap { gaps[$0] ?? [] }
+                .first { self.mayOutlive($0, index, list.birth) }
             if let later {
-                report(
-                    list.name, .entryHeld(address(of: block), by: snapshots[later].generation))
+                let generation = self.snapshots[later].generation
+                report(list.name, .entryHeld(address(of: block), by: generation))
             }
             return
         case .deadlist, .allocationLog: break
         }
         let use = use(of: block, entry, isDetailed: log.wants("deadlist.entryUsed"))
         report(list.name, .entryUsed(address(of: block), as: use))
+    }
+
+    /// The snapshots that have a node although the one before them does not, by node.
+    private func snapshotsBehindGaps() -> [NodeNumber: Set<Int>] {
+        var result: [NodeNumber: Set<Int>] = [:]
+        var todo = walk.gaps
+        while let gap = todo.popLast() {
+            guard result[gap.node, default: []].insert(gap.snapshot).inserted else { continue }
+            for index in 0..<graph[gap.node].childCount {
+                let child = graph.child(index, of: gap.node)
+                guard child != NodeGraph.none else { continue }
+                todo.append(LineGap(node: child, snapshot: gap.snapshot))
+            }
+        }
+        return result
+    }
+
+    /// Whether a snapshot may still be there when the list of another one is freed: it is none of
+    /// those that keep a predecessor that has the blocks.
+    private func mayOutlive(_ holder: Int, _ index: Int, _ birth: Generation) -> Bool {
+        if holder == index || history.isBefore(index, holder) { return true }
+        var place: Int? = holder
+        while let found = place, snapshots[found].generation >= birth {
+            if history.isBefore(found, index) { return false }
+            place = history.before(found)
+        }
+        return true
     }
 
     private func checkBirth(of block: Int, _ list: CheckedDeadlist) {

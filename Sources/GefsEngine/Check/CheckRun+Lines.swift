@@ -33,36 +33,51 @@ extension CheckRun {
 
     /// Checks that a node that was met before is one of the snapshot before.
     func checkInherited(node: NodeNumber, _ pointer: BlockPointer) {
-        checkInherited(pointer, owner: node, .node(pointer)) { line in
-            walk.inherited.contains(node)
-        }
+        guard let line = walk.line, node < line.firstNode else { return }
+        let isInherited = walk.inherited.contains(node)
+        checkInherited(pointer, owner: node, isInherited, line, .node(pointer))
+        if !isInherited { walk.gaps.append(LineGap(node: node, snapshot: line.index)) }
     }
 
     /// Checks that data that was met before, in node `owner`, can come from the snapshot before.
     func checkInherited(
         data pointer: BlockPointer, owner: NodeNumber, _ use: @autoclosure () -> BlockUse
     ) {
-        checkInherited(pointer, owner: owner, use()) { line in
-            // What record 0 shares is known by its tree alone.
-            if line.before == .zero { return walk.inherited.contains(owner) }
-            return snapshot(of: owner).map { history.isBefore($0, line.index) } ?? false
-        }
+        guard let line = walk.line, owner < line.firstNode else { return }
+        // What record 0 shares is known by its tree alone.
+        let isInherited =
+            line.before == .zero
+            ? walk.inherited.contains(owner)
+            : snapshot(of: owner).map { history.isBefore($0, line.index) } ?? false
+        checkInherited(pointer, owner: owner, isInherited, line, use())
     }
 
     private func checkInherited(
-        _ pointer: BlockPointer, owner: NodeNumber, _ use: @autoclosure () -> BlockUse,
-        _ isInherited: (WalkedLine) -> Bool
+        _ pointer: BlockPointer, owner: NodeNumber, _ isInherited: Bool, _ line: WalkedLine,
+        _ use: @autoclosure () -> BlockUse
     ) {
-        guard let line = walk.line, owner < line.firstNode else { return }
         let birth = pointer.generation
-        if !line.before.isNone, birth > line.before {
-            let first = snapshot(of: owner).map { snapshots[$0].generation } ?? .none
-            let fault = BlockFault.ownedTwice(birth, by: line.generation, first: first)
+        let first = snapshot(of: owner)
+        // Born in the span of this snapshot, or in that of one that may go while this one stays.
+        let isOwn = !line.before.isNone && birth > line.before
+        let isOthers = !isInherited && line.isBeforeKnown && isForeign(birth, first, line)
+        if isOwn || isOthers {
+            let generation = first.map { snapshots[$0].generation } ?? .none
+            let fault = BlockFault.ownedTwice(birth, by: line.generation, first: generation)
             self.fault(.block(pointer.address, use(), fault))
-        } else if line.isBeforeKnown, !isInherited(line) {
+        } else if !isInherited, line.isBeforeKnown {
             let fault = BlockFault.notInherited(birth, by: line.generation, from: line.before)
             self.fault(.block(pointer.address, use(), fault))
         }
+    }
+
+    /// Whether a block belongs to a snapshot that does not come before the one that is walked.
+    private func isForeign(_ birth: Generation, _ first: Int?, _ line: WalkedLine) -> Bool {
+        guard let first else { return true }
+        let before = HistoryForest.generationBefore(snapshots[first].record)
+        let isItsOwn = !before.isNone && (birth > before || birth == .zero && before == .zero)
+        return isItsOwn && snapshots[first].generation != .zero
+            && !history.isBefore(first, line.index)
     }
 
     /// The oldest snapshot that has a node.
@@ -88,4 +103,11 @@ struct WalkedLine {
     let firstNode: NodeNumber
     /// Whether all that the one before holds has been read.
     let isBeforeKnown: Bool
+}
+
+/// A node that a snapshot has, an older one has, but not the one before.
+struct LineGap {
+    let node: NodeNumber
+    /// Its place among all.
+    let snapshot: Int
 }

@@ -63,6 +63,10 @@ extension Damage {
             "a tree that the predecessor has left", "block.notInherited", at: "oldRoot",
             isSeenByOracle: false
         ) { $0.addFork(of: 5, root: "oldRoot", height: 2) },
+        .plan(
+            "a tree that the predecessor has put on a list", "deadlist.entryHeld", at: "oldRoot",
+            isSeenByOracle: false
+        ) { $0.addFork(of: 5, root: "oldRoot", height: 2) },
     ]
 
     /// Lists of dead blocks.
