@@ -59,31 +59,24 @@ extension CheckRun {
         }
     }
 
-    /// Checks that whoever holds a block has gone when its list is freed: that the oldest one comes
-    /// before the list's snapshot, and nobody from there on has it.
+    /// Checks that whoever holds a block has gone when its list is freed.
     private func checkHolders(
         of block: Int, _ list: CheckedDeadlist, _ index: Int, _ gaps: [NodeNumber: Set<Int>]
     ) {
         let entry = owners[block]
-        switch entry.role {
-        case .none: return
-        case .node, .data:
-            guard let first = snapshot(of: entry.owner), history.isBefore(first, index) else {
-                break
+        if entry.role == .none { return }
+        if entry.role == .node || entry.role == .data {
+            let nodes = [entry.owner] + references(to: block).map(\.node)
+            let holders =
+                nodes.map { self.snapshot(of: $0) } + nodes.flatMap { gaps[$0] ?? [] }.map { $0 }
+            let other = holders.first { holder in
+                holder.map { mayOutlive($0, index, list.birth) } ?? true
             }
-            var holders = references(to: block).map(\.node)
-            if entry.role == .node { holders.append(entry.owner) }
-            let snapshots = holders.lazy.compactMap { self.snapshot(of: $0) }
-            let later =
-                snapshots.first { self.history.isBefore(index, $0) }
-                ?? holders.lazy.flatMap { gaps[$0] ?? [] }
-                .first { self.mayOutlive($0, index, list.birth) }
-            if let later {
-                let generation = self.snapshots[later].generation
-                report(list.name, .entryHeld(address(of: block), by: generation))
+            guard let other else { return }
+            if let other, history.isBefore(index, other) {
+                let generation = snapshots[other].generation
+                return report(list.name, .entryHeld(address(of: block), by: generation))
             }
-            return
-        case .deadlist, .allocationLog: break
         }
         let use = use(of: block, entry, isDetailed: log.wants("deadlist.entryUsed"))
         report(list.name, .entryUsed(address(of: block), as: use))
@@ -108,8 +101,11 @@ extension CheckRun {
     /// those that keep a predecessor that has the blocks.
     private func mayOutlive(_ holder: Int, _ index: Int, _ birth: Generation) -> Bool {
         if holder == index || history.isBefore(index, holder) { return true }
-        var place: Int? = holder
-        while let found = place, snapshots[found].generation >= birth {
+        if history.isBefore(holder, index) { return false }
+        // What record 0 keeps is known by its tree alone: it holds no other block of generation 0.
+        let oldest = max(birth, Generation(rawValue: 1))
+        var place = history.before(holder)
+        while let found = place, snapshots[found].generation >= oldest {
             if history.isBefore(found, index) { return false }
             place = history.before(found)
         }
