@@ -1,7 +1,8 @@
 /// Something that is fed bytes which nobody can trust.
 ///
 /// The fuzzer calls it millions of times in one process, and the tests replay what it found: a target
-/// depends on nothing but its input.
+/// depends on nothing but its input. With `InputBatch.isOpen` it may go on with what earlier inputs
+/// have left, until `settle`.
 public protocol FuzzTarget: Sendable {
     /// What the command line and the folder of its corpus call it.
     static var name: String { get }
@@ -13,6 +14,22 @@ public protocol FuzzTarget: Sendable {
     /// - Throws: `FuzzFinding` where a promise is broken; a trap, a hang and memory without bound are
     ///   found by whoever calls.
     func run(_ input: UnsafeRawBufferPointer) throws
+
+    /// Ends a batch: looks at what its inputs have left, and forgets it.
+    func settle() throws
+}
+
+extension FuzzTarget {
+    public func settle() throws {}
+
+    /// Runs what was once kept: an input, or the inputs of a batch.
+    public func replay(_ bytes: UnsafeRawBufferPointer) throws {
+        guard let inputs = InputBatch.inputs(in: bytes) else { return try run(bytes) }
+        InputBatch.isOpen.store(true, ordering: .relaxed)
+        defer { InputBatch.isOpen.store(false, ordering: .relaxed) }
+        for input in inputs { try run(input) }
+        try settle()
+    }
 }
 
 /// A promise that an input has broken.

@@ -4,7 +4,8 @@ import Synchronization
 
 /// A volume in memory that each input finds as it was made.
 ///
-/// It stays open for as long as nothing is changed, which is most of the time.
+/// It stays open for as long as nothing is changed, which is most of the time, and in a batch until
+/// that ends.
 final class FuzzVolume: @unchecked Sendable {
     private let image: MemoryImage
     private var current: (device: CountingDevice, fileSystem: FileSystem)?
@@ -32,7 +33,7 @@ final class FuzzVolume: @unchecked Sendable {
     /// - Throws: `FuzzFinding` where somebody still uses a branch, or the volume has failed or, if
     ///   asked for, is damaged.
     func finish(checks: Bool) throws {
-        guard let (device, fileSystem) = current else { return }
+        guard let (_, fileSystem) = current else { return }
         let volume = fileSystem.volume
         fileSystem.isReserveOpen = false
         try promise(fileSystem.failure == nil, "the volume failed")
@@ -41,6 +42,14 @@ final class FuzzVolume: @unchecked Sendable {
             branch.lock.locked { branch.userCount > 0 }
         }
         try promise(users.isEmpty, "a branch is still used")
+        if InputBatch.isOpen.load(ordering: .relaxed) { return }
+        try close(checks: checks)
+    }
+
+    /// Closes the volume if it was changed; the next input finds it as it was made.
+    func close(checks: Bool) throws {
+        guard let (device, fileSystem) = current else { return }
+        let volume = fileSystem.volume
         if !volume.isDirty, device.writeCount.load(ordering: .relaxed) == 0 { return }
         current = nil
         do {

@@ -17,11 +17,40 @@ private let target: any FuzzTarget = {
     }
 }()
 
+/// The inputs since the target was last settled; nil where `GEFS_FUZZ_BATCH` names no file for them.
+private let batch: Batch? = getenv("GEFS_FUZZ_BATCH").map { Batch(String(cString: $0)) }
+
+/// A batch in a file, which is still there after a crash.
+private final class Batch: @unchecked Sendable {
+    var inputs: InputBatch
+
+    init(_ path: String) {
+        let descriptor = open(path, O_RDWR | O_CREAT, 0o644)
+        guard descriptor >= 0, ftruncate(descriptor, off_t(InputBatch.byteCount)) == 0,
+            let memory = mmap(
+                nil, InputBatch.byteCount, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0),
+            memory != MAP_FAILED
+        else { fatalError("\(path): no file for the inputs") }
+        inputs = InputBatch(
+            UnsafeMutableRawBufferPointer(start: memory, count: InputBatch.byteCount))
+        InputBatch.isOpen.store(true, ordering: .relaxed)
+    }
+
+    func run(_ input: UnsafeRawBufferPointer) throws {
+        inputs.add(input)
+        try target.run(input)
+        guard inputs.isFull else { return }
+        try target.settle()
+        inputs.clear()
+    }
+}
+
 /// What libFuzzer calls with each input.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func testOneInput(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+    let input = UnsafeRawBufferPointer(start: bytes, count: count)
     do {
-        try target.run(UnsafeRawBufferPointer(start: bytes, count: count))
+        if let batch { try batch.run(input) } else { try target.replay(input) }
     } catch {
         fatalError("\(error)")
     }

@@ -7,30 +7,11 @@ import GefsFormat
 struct ImageMutation {
     private let map: ImageMap
     private var changed: [Int: [UInt8]] = [:]
-    /// Those that the input changes, without those that keep their hashes.
-    private var chosen: Set<Int> = []
     private let base: MemoryImage
 
     init(_ base: MemoryImage, _ map: ImageMap) {
         self.base = base
         self.map = map
-    }
-
-    /// Whether trees and lists of dead blocks are as they were. A check does not tell whether two lists
-    /// name the same block, so of others it cannot be said that they are sound.
-    var leavesTreesAlone: Bool {
-        chosen.allSatisfy { index in
-            switch BlockKind(rawValue: map.blocks[index].kind) {
-            case .superblock, .arena, .allocationLog, .data: !isList(index)
-            case .leaf, .pivot, .deadlist, nil: false
-            }
-        }
-    }
-
-    /// Whether the block was made a list by the change.
-    private func isList(_ index: Int) -> Bool {
-        guard let block = changed[index] else { return false }
-        return block[0] == 0 && block[1] == UInt8(BlockKind.deadlist.rawValue)
     }
 
     /// The image with the changes that the input asks for, at most so many.
@@ -76,7 +57,6 @@ struct ImageMutation {
         default: store(reader.bytes(4), at: offset, &block)
         }
         changed[index] = block
-        chosen.insert(index)
     }
 
     private func bytes(of index: Int) -> [UInt8] {

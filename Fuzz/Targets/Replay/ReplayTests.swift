@@ -16,7 +16,7 @@ struct ReplayTests {
             for path in Self.files(in: "\(Self.root)/\(folder)/\(name)") {
                 let bytes = try Self.contents(of: path)
                 do {
-                    try bytes.withUnsafeBytes { try target.run($0) }
+                    try bytes.withUnsafeBytes { try target.replay($0) }
                 } catch {
                     Issue.record("\(path): \(error)")
                 }

@@ -21,6 +21,10 @@ public struct SessionFuzz: FuzzTarget {
         ]
     }
 
+    public func settle() throws {
+        for volume in volumes { try volume.close(checks: true) }
+    }
+
     public func run(_ input: UnsafeRawBufferPointer) throws {
         var reader = InputReader(input)
         let choice = reader.byte()

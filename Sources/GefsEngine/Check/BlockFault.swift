@@ -16,10 +16,19 @@ public enum BlockFault: Hashable, Sendable {
     case unreadable(DeviceError)
     /// It is born in a generation that has not been handed out.
     case bornInFuture(Generation, next: Generation)
+    /// It is born after the oldest snapshot that refers to it.
+    case bornLater(Generation, than: Generation)
+    /// It is born before a snapshot's predecessor, which does not refer to it. A repair leaves such
+    /// blocks; they may leak when the snapshot goes.
+    case notInherited(Generation, by: Generation, from: Generation)
+    /// Two snapshots refer to it, and each is taken for the first one that does.
+    case ownedTwice(Generation, by: Generation, first: Generation)
 }
 
 extension BlockFault: Fault {
-    var severity: Finding.Severity { .error }
+    var severity: Finding.Severity {
+        if case .notInherited = self { .note } else { .error }
+    }
 
     var kind: String {
         switch self {
@@ -30,6 +39,9 @@ extension BlockFault: Fault {
         case .hash: "block.hash"
         case .unreadable: "block.unreadable"
         case .bornInFuture: "block.bornInFuture"
+        case .bornLater: "block.bornLater"
+        case .notInherited: "block.notInherited"
+        case .ownedTwice: "block.ownedTwice"
         }
     }
 
@@ -46,6 +58,12 @@ extension BlockFault: Fault {
         case .unreadable(let error): error.description
         case .bornInFuture(let birth, let next):
             "born in \(birth), but the next generation is \(next)"
+        case .bornLater(let birth, let generation):
+            "born in \(birth), but used by snapshot \(generation)"
+        case .notInherited(let birth, let generation, let before):
+            "born in \(birth), used by snapshot \(generation), but not by \(before) before it"
+        case .ownedTwice(let birth, let generation, let first):
+            "born in \(birth), and snapshots \(first) and \(generation) have it on their own"
         }
     }
 }

@@ -130,9 +130,12 @@ extension CheckRun {
             } else if first.birth != birth {
                 let fault = BlockFault.births(found: pointer.generation, first: first.birth)
                 self.fault(.block(pointer.address, use(), fault))
+            } else {
+                checkInherited(data: pointer, owner: first.owner, use())
             }
         } else {
             checkBirth(pointer, use())
+            checkOwn(pointer, use())
         }
         if dead[block] { deadReferences.append(DeadReference(block: block, node: node)) }
     }

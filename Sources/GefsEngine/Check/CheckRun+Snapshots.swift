@@ -74,11 +74,15 @@ extension CheckRun {
 
     /// Walks the trees of all snapshots, the oldest first.
     func walkFileTrees() {
+        history = HistoryForest(snapshots)
         for index in snapshots.indices {
             let record = snapshots[index].record
+            snapshots[index].firstNode = NodeNumber(graph.nodes.count)
+            beginLine(index)
             (snapshots[index].root, snapshots[index].flags) = walkTree(
                 snapshots[index].name, root: record.root, height: record.height)
         }
+        walk.line = nil
         walk.finish()
     }
 

@@ -53,6 +53,7 @@ extension CheckRun {
                     let fault = BlockFault.births(found: pointer.generation, first: first.birth)
                     self.fault(.block(pointer.address, .node(pointer), fault))
                 }
+                checkInherited(node: first.owner, pointer)
                 compare(first.owner, pointer, height: height, bounds)
                 return first.owner
             }
@@ -105,6 +106,7 @@ extension CheckRun {
         _ bounds: NodeBounds
     ) {
         checkBirth(pointer, .node(pointer))
+        checkOwn(pointer, .node(pointer))
         let memory = UnsafeMutableRawBufferPointer(
             start: walk.page(depth: depth), count: Geometry.blockBytes)
         guard let node = read(pointer, into: memory) else {

@@ -22,6 +22,7 @@ final class CheckRun {
     var snapshotTreeFlags: NodeGraph.Flags = []
     var labels: [(key: Key, record: LabelRecord)] = []
     var snapshots: [CheckedSnapshot] = []
+    var history = HistoryForest()
     var deadlists: [CheckedDeadlist] = []
     /// Pointers to blocks on deadlists.
     var deadReferences: ContiguousArray<DeadReference> = []
@@ -60,8 +61,8 @@ final class CheckRun {
         checkSnapshots()
         enter(.files)
         checkHierarchies()
-        checkDeadEntries()
         claimLogs()
+        checkDeadEntries()
         checkLeaks()
         enter(.data)
         if options.verifiesData { verifyData() }

@@ -10,6 +10,8 @@ struct CheckedSnapshot {
     /// How many labels name it.
     var labelCount: Int
     var root = NodeGraph.none
+    /// The first node that its walk met; those of older ones come before.
+    var firstNode = NodeGraph.none
     var flags: NodeGraph.Flags = []
 }
 

@@ -23,8 +23,10 @@ public enum DeadlistFault: Hashable, Sendable {
     case entryFree(BlockAddress)
     /// An entry is on another list, or twice on this one.
     case entryTwice(BlockAddress, first: DeadlistName)
-    /// An entry is still referred to by W.
+    /// An entry is still referred to by W, or by one that comes behind it.
     case entryHeld(BlockAddress, by: Generation)
+    /// An entry is in use by something that is not one of W's predecessors.
+    case entryUsed(BlockAddress, as: BlockUse)
     /// An entry was born in another generation.
     case entryBirth(BlockAddress, found: UInt32)
     /// An entry that is about to be freed is in use.
@@ -38,7 +40,7 @@ public enum DeadlistFault: Hashable, Sendable {
         case .damaged(let corrupt): corrupt.address
         case .tailNotReached(let address), .tailChained(let address, _, _),
             .entryOutside(let address), .entryFree(let address), .entryTwice(let address, _),
-            .entryHeld(let address, _), .entryBirth(let address, _),
+            .entryHeld(let address, _), .entryUsed(let address, _), .entryBirth(let address, _),
             .entryNotHeld(let address, _), .pendingUsed(let address, _):
             address
         }
@@ -66,6 +68,7 @@ extension DeadlistFault: Fault {
         case .entryFree: "deadlist.entryFree"
         case .entryTwice: "deadlist.entryTwice"
         case .entryHeld: "deadlist.entryHeld"
+        case .entryUsed: "deadlist.entryUsed"
         case .entryBirth: "deadlist.entryBirth"
         case .pendingUsed: "deadlist.pendingUsed"
         case .entryNotHeld: "deadlist.entryNotHeld"
@@ -86,6 +89,8 @@ extension DeadlistFault: Fault {
         case .entryTwice(let entry, let first): "entry \(entry) is also on \(first)"
         case .entryHeld(let entry, let generation):
             "entry \(entry) is still used by snapshot \(generation)"
+        case .entryUsed(let entry, let use):
+            "entry \(entry) is in use by none of the snapshots before: \(use)"
         case .entryBirth(let entry, let found): "entry \(entry) was born in \(found)"
         case .pendingUsed(let entry, let use):
             "entry \(entry) is to be freed, but in use: \(use)"

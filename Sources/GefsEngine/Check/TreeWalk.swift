@@ -8,6 +8,12 @@ struct TreeWalk {
     }
     /// Whether it is the snapshot tree.
     private(set) var isSnapshotTree = true
+    /// The snapshot's place in history; nil in the snapshot tree.
+    var line: WalkedLine?
+    /// Where a tree has what the one before does not have.
+    var gaps: [LineGap] = []
+    /// The nodes of the snapshot before.
+    var inherited = HeldNodes()
     /// What was found in the part walked since this was last emptied.
     var flags: NodeGraph.Flags = []
     /// Nodes in blocks that are first of all something else.

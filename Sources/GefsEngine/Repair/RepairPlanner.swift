@@ -149,7 +149,7 @@ final class RepairPlanner {
                 let block = table.block(at: address)
             else { continue }
             switch fault {
-            case .births, .bornInFuture: blocks.insert(block)
+            case .births, .bornInFuture, .bornLater: blocks.insert(block)
             default: break
             }
         }

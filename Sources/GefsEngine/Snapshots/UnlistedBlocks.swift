@@ -55,7 +55,7 @@ extension Volume {
             let before = history.read { $0.heldBefore(record) }
             if !Self.isHeld(birth: birth, before: before) {
                 // Those who held them have been dropped meanwhile.
-                for address in addresses { drop(address, work) }
+                for address in addresses { drop(address, born: birth, work) }
             } else if hasRoomForLists {
                 try extendDeadlist(generation, birth, by: addresses, work)
             } else {

@@ -53,7 +53,9 @@ extension Volume {
             if Self.isHeld(birth: birth, before: before) {
                 kept[birth] = addresses
             } else {
-                for address in addresses { retire(address, work) }
+                for address in addresses where !isReused(address, since: birth) {
+                    retire(address, work)
+                }
             }
         }
         try list(kept, as: next.generation, work)

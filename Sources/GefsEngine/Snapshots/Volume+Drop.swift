@@ -114,14 +114,14 @@ extension Volume {
                     try extendDeadlist(next, list.birth, by: list.record, work)
                 }
             } else {
-                try free(list.record, work)
+                try free(list.record, born: list.birth, work)
             }
         }
         if isNew { return }
         for list in try deadlists(of: next)
         where list.birth < next && !Self.isHeld(birth: list.birth, before: before) {
             snapshots.removePresent(Key.deadlist(next, birth: list.birth))
-            try free(list.record, work)
+            try free(list.record, born: list.birth, work)
         }
     }
 
@@ -225,20 +225,38 @@ extension Volume {
     private static let firstBlocksMax = 10_000
 
     /// A block that only dropped snapshots held; passed over where a damaged disk cannot mean it.
-    func drop(_ address: BlockAddress, _ work: CommitWork) {
-        guard isAllocated(address), retired[address] == nil else { return }
+    ///
+    /// - Parameter birth: when it was born, or later, for what a list names. A tree that shrinks has
+    ///   nodes that are younger than they say.
+    func drop(
+        _ address: BlockAddress, born birth: Generation = .none, _ work: CommitWork
+    ) {
+        guard isAllocated(address), retired[address] == nil, !isReused(address, since: birth) else {
+            return
+        }
         retired[address] = work.number
         work.dropped.append(RetiredBlock(address: address, afterCommit: work.number))
     }
 
+    /// Whether a block from before the volume was opened has become free and holds something else: a
+    /// disk that somebody has made up may name it twice.
+    func isReused(_ address: BlockAddress, since birth: Generation) -> Bool {
+        guard birth < firstGeneration, arenas.wasHandedOut(address) else { return false }
+        log("block \(address) was to be freed twice: the disk is damaged")
+        return true
+    }
+
     /// Frees all blocks on a list, and those that hold the list. What is long goes bit by bit.
-    private func free(_ record: DeadlistRecord, _ work: CommitWork) throws(FileError) {
+    private func free(
+        _ record: DeadlistRecord, born birth: Generation, _ work: CommitWork
+    ) throws(FileError) {
         guard record.head.address == record.tail.address else {
+            backlogBirth = backlog.isEmpty ? birth : max(backlogBirth, birth)
             backlog = try join(backlog, record, work)
             return
         }
         passChain(record, work) { block, address in
-            for entry in block.deadAddresses { drop(entry, work) }
+            for entry in block.deadAddresses { drop(entry, born: birth, work) }
             retireChecked(address, work)
         }
     }

@@ -86,6 +86,7 @@ extension Arena {
     private func take(_ range: Range<Int>) {
         let isTaken = map.take(range)
         assert(isTaken, "the search found a block that is not free")
+        handedOut.set(range, to: true)
         publishCounters()
     }
 

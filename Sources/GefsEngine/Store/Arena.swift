@@ -56,6 +56,9 @@ final class Arena: @unchecked Sendable {
         didSet { compressionThreshold = logBlocksMin }
     }
 
+    /// Blocks that were handed out since the arena was loaded, whatever became of them since.
+    let handedOut: BlockBits
+
     private let free: Atomic<Int>
 
     /// A copy of the header that does not match the superblock, and what it should hold.
@@ -84,6 +87,7 @@ final class Arena: @unchecked Sendable {
         reserveBlocks = Int(
             Geometry.reserveBytes(arenaBytes: header.byteCount) / UInt64(Geometry.blockBytes))
         free = Atomic(map.freeCount)
+        handedOut = BlockBits(count: map.blockCount)
         highCursor = map.blockCount - 1
         compressionThreshold = logBlocksMin
         self.map = map

@@ -55,6 +55,11 @@ final class ArenaSet: @unchecked Sendable {
         return arenas[low - 1]
     }
 
+    /// Whether a block was handed out since the volume was opened: what it held before is gone.
+    func wasHandedOut(_ address: BlockAddress) -> Bool {
+        arena(of: address).map { $0.handedOut[$0.blockIndex(address)] } ?? false
+    }
+
     /// Whether the block at `address` is free; nil if it lies in no arena.
     func isFree(_ address: BlockAddress) -> Bool? {
         arena(of: address)?.isFree(address)

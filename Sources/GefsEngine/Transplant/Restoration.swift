@@ -26,6 +26,18 @@ struct Restoration {
     /// Files that go on elsewhere, and the qid of what comes back in place of them.
     private var copies: [(original: PlacedFile, copy: UInt64)] = []
     private var differences: RestorationScope
+    /// What is left to be done for a path, the next one last: directories may lie in each other more
+    /// deeply than calls.
+    private var steps: [Step] = []
+    /// Directories of the source whose entries were taken for a path. On a damaged disk one may lie in
+    /// itself.
+    private var entered: Set<UInt64> = []
+
+    private enum Step {
+        case restore(PlacedFile, into: UInt64, [[UInt8]])
+        /// What is new in a directory of the source that has become `into`.
+        case displaceNew(of: UInt64, into: UInt64, [[UInt8]], isWhole: Bool)
+    }
 
     init(from source: TreeFiles, to target: TreeFiles, deletesNew: Bool) {
         self.source = source
@@ -40,6 +52,20 @@ struct Restoration {
     ///   where a directory has to come back; `.exists` where a file would take the place of a
     ///   directory that is new.
     mutating func add(_ path: [[UInt8]]) throws(FileError) {
+        steps = []
+        entered = []
+        try begin(path)
+        while let step = steps.popLast() {
+            switch step {
+            case .restore(let file, let directory, let path):
+                try restore(file, into: directory, path)
+            case .displaceNew(let directory, let new, let path, let isWhole):
+                try displaceNew(of: directory, into: new, path, isWhole: isWhole)
+            }
+        }
+    }
+
+    private mutating func begin(_ path: [[UInt8]]) throws(FileError) {
         var file = try source.rootDirectory()
         var directory = try target.rootDirectory()
         guard let last = path.last else {
@@ -155,21 +181,31 @@ struct Restoration {
         }
     }
 
-    /// Entries that differ, or all, of a directory of the source.
+    /// Has entries that differ, or all, of a directory of the source restored next.
     private mutating func restoreEntries(
         of directory: PlacedFile, into new: UInt64, _ path: [[UInt8]], isWhole: Bool
     ) throws(FileError) {
+        guard entered.insert(directory.qid).inserted else { return }
         let entries =
             isWhole
             ? try source.children(of: directory.qid)
             : try differences.entries(of: directory.qid)
-        for file in entries { try restore(file, into: new, path + [file.name]) }
-        guard deletesNew else { return }
+        if deletesNew {
+            steps.append(.displaceNew(of: directory.qid, into: new, path, isWhole: isWhole))
+        }
+        for file in entries.reversed() {
+            steps.append(.restore(file, into: new, path + [file.name]))
+        }
+    }
+
+    private mutating func displaceNew(
+        of directory: UInt64, into new: UInt64, _ path: [[UInt8]], isWhole: Bool
+    ) throws(FileError) {
         let present =
             isWhole
             ? try target.children(of: new) : try differences.newEntries(of: new)
         for file in present
-        where try source.file(in: directory.qid, named: file.name) == nil {
+        where try source.file(in: directory, named: file.name) == nil {
             displace(file, path + [file.name])
         }
     }
@@ -240,11 +276,14 @@ struct Restoration {
 
     /// Takes a file of the branch away that has no other place now, and what is in it.
     private mutating func remove(_ file: PlacedFile, _ path: [[UInt8]]) throws(FileError) {
-        guard changes[file.qid] == nil else { return }
-        changes[file.qid] = FileChange(old: file, new: nil, contents: nil, path: path)
-        guard file.isDirectory else { return }
-        for child in try target.children(of: file.qid) {
-            try remove(child, path + [child.name])
+        var left = [(file: file, path: path)]
+        while let (file, path) = left.popLast() {
+            guard changes[file.qid] == nil else { continue }
+            changes[file.qid] = FileChange(old: file, new: nil, contents: nil, path: path)
+            guard file.isDirectory else { continue }
+            for child in try target.children(of: file.qid) {
+                left.append((child, path + [child.name]))
+            }
         }
     }
 }

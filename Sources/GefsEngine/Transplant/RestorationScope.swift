@@ -92,7 +92,10 @@ struct RestorationScope {
         }
         guard !qids.isEmpty else { return }
         var directories = [try source.rootDirectory().qid]
+        // On a damaged disk a directory may lie in itself.
+        var seen: Set<UInt64> = []
         while let directory = directories.popLast() {
+            guard seen.insert(directory).inserted else { continue }
             for file in try source.children(of: directory) {
                 if qids.contains(file.qid) { try addWay(to: file, &found) }
                 if file.isDirectory { directories.append(file.qid) }

@@ -107,7 +107,7 @@ extension Volume {
                 backlog = DeadlistRecord(head: .none, tail: .none)
                 return
             }
-            for entry in entries { drop(entry, work) }
+            for entry in entries { drop(entry, born: backlogBirth, work) }
             retireChecked(address, work)
         }
     }

@@ -96,6 +96,8 @@ final class Volume: @unchecked Sendable {
     var pendingListBlocks: [BlockAddress] = []
     /// flush.
     var nextGeneration: Generation
+    /// Blocks born earlier were on the disk when it was opened.
+    let firstGeneration: Generation
     /// flush. Retired blocks whose bag is empty, but whose commit is not durable yet.
     var waiting: [RetiredBlock] = []
     /// flush. Set while a commit writes down which blocks are to be freed.
@@ -123,6 +125,8 @@ final class Volume: @unchecked Sendable {
     /// flush. What dropped snapshots held, as far as it is not free yet: the part of the pending
     /// list that stays on the disk from commit to commit.
     var backlog = DeadlistRecord(head: .none, tail: .none)
+    /// flush. No block of the backlog was born later.
+    var backlogBirth = Generation.zero
     /// flush. The blocks that the first record of all holds; nil where they are not known.
     var firstBlocks: Set<BlockAddress>?
     /// flush. Snapshots whose trees somebody has counted since the last commit.
@@ -149,6 +153,7 @@ final class Volume: @unchecked Sendable {
         droppedBag = RetiredBag(queue: reclaimQueue)
         qidCounter = Atomic(loaded.superblock.nextQid)
         nextGeneration = loaded.superblock.nextGeneration
+        firstGeneration = loaded.superblock.nextGeneration
         snapshots = SnapshotTree(
             root: TreeRoot(
                 pointer: loaded.superblock.snapshotTreeRoot,

@@ -7,7 +7,7 @@ import Testing
 @Suite struct CheckerDamageTests {
     static let all =
         Damage.volumes + Damage.blocks + Damage.nodes + Damage.files + Damage.snapshots
-        + Damage.deadlists
+        + Damage.lines + Damage.deadlists
 
     @Test(arguments: all)
     func `damage is found, and the finding names the block`(damage: Damage) throws {

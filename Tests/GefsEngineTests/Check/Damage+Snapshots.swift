@@ -40,6 +40,35 @@ extension Damage {
         },
     ]
 
+    /// Blocks that snapshots cannot have, where they stand in history.
+    static let lines: [Damage] = [
+        .node("oldLeaf", "data born after its snapshot", "block.bornLater", isSeenByOracle: false) {
+            base in
+            base.value(0).storeBigEndian(UInt64(4), at: 16)
+        },
+        .node("oldRoot", "a node born after its snapshot", "block.bornLater", isSeenByOracle: false)
+        { base in
+            base.value(0).storeBigEndian(UInt64(4), at: 16)
+        },
+        .node("leaf0", "data born too early", "block.notInherited", isSeenByOracle: false) { base in
+            base.value(0).storeBigEndian(UInt64(2), at: 16)
+        },
+        .plan(
+            "nodes of two lines", "block.ownedTwice", at: "leaf1", isSeenByOracle: false
+        ) { $0.snapshots[$0.place(5)].predecessor = .zero },
+        .plan(
+            "data of two lines", "block.ownedTwice", at: "data a0 old", isSeenByOracle: false
+        ) { $0.addFork(of: 0, holding: "data a0 old") },
+        .plan(
+            "a tree that the predecessor has left", "block.notInherited", at: "oldRoot",
+            isSeenByOracle: false
+        ) { $0.addFork(of: 5, root: "oldRoot", height: 2) },
+        .plan(
+            "a tree that the predecessor has put on a list", "deadlist.entryHeld", at: "oldRoot",
+            isSeenByOracle: false
+        ) { $0.addFork(of: 5, root: "oldRoot", height: 2) },
+    ]
+
     /// Lists of dead blocks.
     static let deadlists: [Damage] = [
         .plan("a list of no snapshot", "deadlist.noSnapshot") {
@@ -96,6 +125,28 @@ extension Damage {
         .plan("an entry that nobody held", "deadlist.entryNotHeld", at: "leak0") {
             $0.leakedCount = 1
             $0.deadlists[0].entries.append("leak0")
+        },
+        .plan(
+            "a list block on a list", "deadlist.entryUsed", at: "deadlist (5, 3)",
+            isSeenByOracle: false
+        ) { $0.deadlists.append((5, 2, ["deadlist (5, 3)"])) },
+        .plan(
+            "a block of the log on a list", "deadlist.entryUsed", at: "log0", isSeenByOracle: false
+        ) { $0.deadlists[0].entries.append("log0") },
+        .plan(
+            "a block of another snapshot", "deadlist.entryUsed", at: "adminLeaf",
+            isSeenByOracle: false
+        ) { $0.deadlists.append((5, 0, ["adminLeaf"])) },
+        .plan(
+            "an entry that a later snapshot has again", "deadlist.entryHeld", at: "data a0 old",
+            isSeenByOracle: false
+        ) { $0.addFork(of: 5, holding: "data a0 old") },
+        .plan(
+            "a block of the log on the pending list", "deadlist.pendingUsed", at: "log1",
+            isSeenByOracle: false
+        ) { $0.pending = ["log1"] },
+        .plan("an entry of a list on the pending list", "deadlist.entryTwice", at: "oldRoot") {
+            $0.pending = ["oldRoot"]
         },
         .plan("a pending block in use", "deadlist.pendingUsed", at: "leaf1", isSeenByOracle: false)
         { $0.pending = ["leaf1"] },

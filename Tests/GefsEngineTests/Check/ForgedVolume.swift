@@ -8,6 +8,7 @@ struct ForgedVolume {
     /// Where the blocks of interest lie.
     private(set) var addresses: [String: UInt64] = [:]
 
+    private var pointers: [String: BlockPointer] = [:]
     private let plan: VolumePlan
     private let arenaBytes: UInt64
     private var nextBlock: [Int]
@@ -22,6 +23,7 @@ struct ForgedVolume {
         nextBlock = Array(repeating: 1, count: plan.arenaCount)
         logged = Array(repeating: [], count: plan.arenaCount)
         addresses["primary"] = 0
+        for arena in 0..<plan.arenaCount { addresses["log\(arena)"] = arenaStart(arena) }
         addresses["backup"] = image.byteCount - Self.blockBytes
         write()
     }
@@ -145,6 +147,7 @@ struct ForgedVolume {
             address: BlockAddress(rawValue: start), hash: hash,
             generation: Generation(rawValue: birth))
         guard let result else { preconditionFailure("the block was not filled") }
+        pointers[name] = pointer
         return (pointer, result)
     }
 
@@ -244,7 +247,17 @@ struct ForgedVolume {
         }
         let empty = leaf("emptyLeaf", birth: 0, plan.emptyLeaf)
         let admin = leaf("adminLeaf", birth: 0, plan.adminLeaf)
-        return [0: empty.pointer, 1: admin.pointer, 3: oldRoot, 5: root]
+        return [0: empty.pointer, 1: admin.pointer, 3: oldRoot, 5: root, 6: writeFork()]
+    }
+
+    private mutating func writeFork() -> BlockPointer {
+        if let root = plan.forkRoot { return pointers[root] ?? .none }
+        guard let data = plan.forkData, let pointer = pointers[data] else { return .none }
+        let records = [
+            VolumePlan.data(10, 0, pointer), VolumePlan.file(0, "a", qid: 10, length: 100),
+            VolumePlan.directory(.max, "", qid: 0), VolumePlan.up(0, to: .max, ""),
+        ]
+        return leaf("forkLeaf", birth: 6, records).pointer
     }
 
     private mutating func chain(_ name: String, _ entries: [String]) -> BlockPointer {
@@ -266,7 +279,6 @@ struct ForgedVolume {
             let start = arenaStart(arena)
             addresses["header\(arena)"] = start - 2 * Self.blockBytes
             addresses["footer\(arena)"] = start - Self.blockBytes
-            addresses["log\(arena)"] = start
             let usable = arenaBytes - 2 * Self.blockBytes
             var log: [LogEntry] = [
                 .free(BlockAddress(rawValue: start), byteCount: usable),

@@ -35,6 +35,9 @@ struct VolumePlan {
     var repeatedLevels = 0
     /// What is done to each block before it is hashed, by its name.
     var tamper: [String: (UnsafeMutableRawPointer) -> Void] = [:]
+    /// The data at the start of file 10 in generation 6, or its whole tree: names of blocks.
+    private(set) var forkData: String?
+    private(set) var forkRoot: String?
     /// Deadlists besides (5, 3), and what is on them: names of blocks, or numbers as addresses.
     var deadlists: [(generation: UInt64, birth: UInt64, entries: [String])] = [
         (5, 3, ["oldRoot", "oldLeaf", "data a0 old"])
@@ -130,6 +133,26 @@ struct VolumePlan {
             generation: Generation(rawValue: generation),
             predecessor: Generation(rawValue: predecessor),
             successor: Generation(rawValue: successor), base: .zero, root: .none)
+    }
+
+    /// Adds generation 6, a fork with one leaf, in which file 10 has a block of another one.
+    mutating func addFork(of base: UInt64, holding data: String) {
+        addFork(of: base, height: 1)
+        forkData = data
+    }
+
+    /// Adds generation 6, a fork with the tree of another one.
+    mutating func addFork(of base: UInt64, root: String, height: UInt32) {
+        addFork(of: base, height: height)
+        forkRoot = root
+    }
+
+    private mutating func addFork(of base: UInt64, height: UInt32) {
+        var record = Self.snapshot(6, references: 0, height: height, predecessor: base)
+        record.base = record.predecessor
+        snapshots.append(record)
+        labels.append(Self.label("fork", 6, isMutable: true))
+        snapshots[place(base)].referenceCount += 1
     }
 
     /// The place in `snapshots` of a generation.

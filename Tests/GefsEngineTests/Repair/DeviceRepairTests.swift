@@ -6,7 +6,10 @@ import Testing
 /// Every kind of damage that the checker knows, put right.
 @Suite struct DeviceRepairTests {
     /// Damage after which nothing leads to the files.
-    private static let hopeless: Set<String> = ["both superblocks", "a byte of the snapshot tree"]
+    private static let hopeless: Set<String> = [
+        "both superblocks", "a byte of the snapshot tree", "nodes of two lines",
+        "data of two lines",
+    ]
 
     private static let time: Int64 = 1_700_000_000_000_000_000
 
