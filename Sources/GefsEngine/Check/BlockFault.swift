@@ -21,13 +21,17 @@ public enum BlockFault: Hashable, Sendable {
     /// It is born before a snapshot's predecessor, which does not refer to it. A repair leaves such
     /// blocks; they may leak when the snapshot goes.
     case notInherited(Generation, by: Generation, from: Generation)
-    /// Two snapshots refer to it, and each is taken for the first one that does.
+    /// Two snapshots refer to it, and each is taken for the first one that does. A repair leaves
+    /// such blocks, too.
     case ownedTwice(Generation, by: Generation, first: Generation)
 }
 
 extension BlockFault: Fault {
     var severity: Finding.Severity {
-        if case .notInherited = self { .note } else { .error }
+        switch self {
+        case .notInherited, .ownedTwice: .note
+        default: .error
+        }
     }
 
     var kind: String {
