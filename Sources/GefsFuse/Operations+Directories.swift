@@ -7,7 +7,7 @@ import Synchronization
 ///
 /// An offset is the number of entries before it, `.` and `..` included: it stays good while entries
 /// come and go, since the names that were given out are remembered.
-final class OpenDirectory: Sendable {
+final class OpenDirectory: OpenHandle {
     let handle: FileHandle
     /// The names that were given out, in order.
     private let names = Mutex<[[UInt8]]>([])
@@ -30,19 +30,6 @@ final class OpenDirectory: Sendable {
             }
         }
     }
-
-    func makeIdentifier() -> UInt64 {
-        UInt64(UInt(bitPattern: Unmanaged.passRetained(self).toOpaque()))
-    }
-
-    static func reference(
-        _ information: UnsafeMutablePointer<fuse_file_info>?
-    ) -> Unmanaged<OpenDirectory>? {
-        guard let information,
-            let pointer = UnsafeRawPointer(bitPattern: UInt(information.pointee.fh))
-        else { return nil }
-        return Unmanaged<OpenDirectory>.fromOpaque(pointer)
-    }
 }
 
 /// Listings.
@@ -54,10 +41,7 @@ extension MountSession {
         }
         operations.releasedir = { pointer, _, information in
             guard let request = Request(pointer) else { return }
-            if let reference = OpenDirectory.reference(information) {
-                request.fileSystem.close(reference.takeUnretainedValue().handle)
-                reference.release()
-            }
+            OpenDirectory.close(information, of: request.fileSystem)
             request.reply(error: 0)
         }
         operations.readdir = { pointer, _, size, offset, information in
@@ -80,11 +64,8 @@ extension Request {
             information.pointee.fh = OpenDirectory(handle).makeIdentifier()
             information.pointee.keep_cache = 1
             information.pointee.cache_readdir = 1
-            if fuse_reply_open(pointer, information) != 0,
-                let reference = OpenDirectory.reference(information)
-            {
-                fileSystem.close(handle)
-                reference.release()
+            if fuse_reply_open(pointer, information) != 0 {
+                OpenDirectory.close(information, of: fileSystem)
             }
         }
     }
@@ -93,10 +74,9 @@ extension Request {
         _ information: UnsafeMutablePointer<fuse_file_info>?, _ size: Int, _ offset: off_t,
         isPlus: Bool
     ) {
-        guard let reference = OpenDirectory.reference(information), offset >= 0 else {
+        guard let directory = OpenDirectory.of(information), offset >= 0 else {
             return reply(error: EBADF)
         }
-        let directory = reference.takeUnretainedValue()
         perform { () throws(FileError) -> Void in
             try session.buffers.withBuffer { (buffer) throws(FileError) -> Void in
                 var page = ListingPage(

@@ -3,31 +3,13 @@ import GefsEngine
 import Glibc
 
 /// A file that a program has open.
-final class OpenFile: Sendable {
+final class OpenFile: OpenHandle {
     let handle: FileHandle
     let appends: Bool
 
     init(_ handle: FileHandle, flags: Int32) {
         self.handle = handle
         appends = flags & O_APPEND != 0
-    }
-
-    /// What the kernel calls it from now on; it is retained until `close`.
-    func makeIdentifier() -> UInt64 {
-        UInt64(UInt(bitPattern: Unmanaged.passRetained(self).toOpaque()))
-    }
-
-    static func of(_ information: UnsafeMutablePointer<fuse_file_info>?) -> OpenFile? {
-        reference(information)?.takeUnretainedValue()
-    }
-
-    static func reference(
-        _ information: UnsafeMutablePointer<fuse_file_info>?
-    ) -> Unmanaged<OpenFile>? {
-        guard let information,
-            let pointer = UnsafeRawPointer(bitPattern: UInt(information.pointee.fh))
-        else { return nil }
-        return Unmanaged<OpenFile>.fromOpaque(pointer)
     }
 }
 
@@ -44,10 +26,7 @@ extension MountSession {
         }
         operations.release = { pointer, _, information in
             guard let request = Request(pointer) else { return }
-            if let reference = OpenFile.reference(information) {
-                request.fileSystem.close(reference.takeUnretainedValue().handle)
-                reference.release()
-            }
+            OpenFile.close(information, of: request.fileSystem)
             request.reply(error: 0)
         }
         operations.read = { pointer, _, size, offset, information in
@@ -109,14 +88,10 @@ extension Request {
             let file = OpenFile(handle, flags: information.pointee.flags)
             information.pointee.fh = file.makeIdentifier()
             information.pointee.keep_cache = 1
-            if fuse_reply_open(pointer, information) != 0 { close(information) }
+            if fuse_reply_open(pointer, information) != 0 {
+                OpenFile.close(information, of: fileSystem)
+            }
         }
-    }
-
-    private func close(_ information: UnsafeMutablePointer<fuse_file_info>) {
-        guard let reference = OpenFile.reference(information) else { return }
-        fileSystem.close(reference.takeUnretainedValue().handle)
-        reference.release()
     }
 
     fileprivate func create(
@@ -137,7 +112,7 @@ extension Request {
             information.pointee.fh = file.makeIdentifier()
             information.pointee.keep_cache = 1
             if fuse_reply_create(pointer, &entry, information) != 0 {
-                close(information)
+                OpenFile.close(information, of: fileSystem)
                 session.inodes.forget(entry.ino, 1)
             }
         }

@@ -5,11 +5,14 @@ import Glibc
 ///
 /// `root` is `adm`; whom the other side does not know is `none`, which the host calls nobody.
 final class OwnerMap: @unchecked Sendable {
+    private struct Table {
+        var ofHost: [UInt32: UserID] = [:]
+        var host: [UserID: UInt32] = [:]
+    }
+
     private struct Names {
-        var usersOfHost: [UInt32: UserID] = [:]
-        var groupsOfHost: [UInt32: UserID] = [:]
-        var hostUsers: [UserID: UInt32] = [:]
-        var hostGroups: [UserID: UInt32] = [:]
+        var users = Table()
+        var groups = Table()
     }
 
     /// The host's user and group without rights.
@@ -24,58 +27,41 @@ final class OwnerMap: @unchecked Sendable {
         self.fileSystem = fileSystem
     }
 
-    /// The names may have changed.
-    func forget() {
-        lock.locked { names = Names() }
-    }
-
     /// The user of the volume that a user of the host is; nil where it has none.
-    func user(ofHost id: UInt32) -> UserID? {
-        if let known = lock.locked({ names.usersOfHost[id] }) { return known }
-        let users = fileSystem.users
-        let found: UserID? =
-            switch id {
-            case 0: users.adm
-            case Self.nobody: users.none
-            default: Self.nameOfUser(id).flatMap { users.id(of: $0) }
-            }
-        if let found { lock.locked { names.usersOfHost[id] = found } }
-        return found
-    }
+    func user(ofHost id: UInt32) -> UserID? { owner(ofHost: id, \.users, Self.nameOfUser) }
 
     /// The group of the volume that a group of the host is; nil where it has none.
-    func group(ofHost id: UInt32) -> UserID? {
-        if let known = lock.locked({ names.groupsOfHost[id] }) { return known }
+    func group(ofHost id: UInt32) -> UserID? { owner(ofHost: id, \.groups, Self.nameOfGroup) }
+
+    /// What the host calls a user of the volume.
+    func hostUser(_ user: UserID) -> UInt32 { host(user, \.users, Self.user(named:)) }
+
+    /// What the host calls a group of the volume.
+    func hostGroup(_ group: UserID) -> UInt32 { host(group, \.groups, Self.group(named:)) }
+
+    private func owner(
+        ofHost id: UInt32, _ kind: WritableKeyPath<Names, Table>, _ name: (UInt32) -> [UInt8]?
+    ) -> UserID? {
+        if let known = lock.locked({ names[keyPath: kind].ofHost[id] }) { return known }
         let users = fileSystem.users
         let found: UserID? =
             switch id {
             case 0: users.adm
             case Self.nobody: users.none
-            default: Self.nameOfGroup(id).flatMap { users.id(of: $0) }
+            default: name(id).flatMap { users.id(of: $0) }
             }
-        if let found { lock.locked { names.groupsOfHost[id] = found } }
+        if let found { lock.locked { names[keyPath: kind].ofHost[id] = found } }
         return found
     }
 
-    /// What the host calls a user of the volume.
-    func hostUser(_ user: UserID) -> UInt32 {
-        if let known = lock.locked({ names.hostUsers[user] }) { return known }
+    private func host(
+        _ owner: UserID, _ kind: WritableKeyPath<Names, Table>, _ number: ([UInt8]) -> UInt32?
+    ) -> UInt32 {
+        if let known = lock.locked({ names[keyPath: kind].host[owner] }) { return known }
         let users = fileSystem.users
         let found =
-            user == users.adm
-            ? 0 : users.name(of: user).flatMap { Self.user(named: $0) } ?? Self.nobody
-        lock.locked { names.hostUsers[user] = found }
-        return found
-    }
-
-    /// What the host calls a group of the volume.
-    func hostGroup(_ group: UserID) -> UInt32 {
-        if let known = lock.locked({ names.hostGroups[group] }) { return known }
-        let users = fileSystem.users
-        let found =
-            group == users.adm
-            ? 0 : users.name(of: group).flatMap { Self.group(named: $0) } ?? Self.nobody
-        lock.locked { names.hostGroups[group] = found }
+            owner == users.adm ? 0 : users.name(of: owner).flatMap { number($0) } ?? Self.nobody
+        lock.locked { names[keyPath: kind].host[owner] = found }
         return found
     }
 

@@ -35,7 +35,7 @@ struct CrashVerifier {
         _ = try check(image, Self.crashed)
         let survival = try recover(image, states, allowed, seed: seed, round: round)
         try goOn(survival.run)
-        let after = survival.run.device.image(after: survival.run.device.eventCount)
+        let after = survival.run.device.image()
         let report = try check(after, "continued")
         if !repairsLeaks, report.totals.leakedBlocks > 0 {
             throw CrashFailure(

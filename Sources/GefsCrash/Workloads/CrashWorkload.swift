@@ -52,7 +52,7 @@ struct CrashWorkload: Sendable {
             image: device.image, workload: HistoryWorkload(seed: seed), options: options)
         try prepare(run)
         try run.close()
-        var image = run.device.image(after: run.device.eventCount)
+        var image = run.device.image()
         forge(&image)
         return (image, run.workload)
     }

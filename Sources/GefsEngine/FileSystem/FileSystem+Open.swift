@@ -133,27 +133,9 @@ extension Branch {
         in directory: FileNode, _ key: Key, _ name: UnsafeRawBufferPointer, _ mode: UInt32,
         as caller: Caller
     ) throws(FileError) -> FileNode {
-        let mode = FileMode.inherited(mode, from: directory.entry.mode)
-        let isDirectory = mode & ModeBits.directory != 0
-        var needed = promise(forPutting: key, valueBytes: DirectoryEntry.byteCount)
-        needed += promise(forPutting: directory.key, valueBytes: DirectoryEntry.byteCount)
-        if isDirectory { needed += SpacePromise(keys: 1, bytes: 32 + key.bytes.count) }
-        try take(needed, as: caller, drawsOnReserve: false)
-        let qid = try volume.nextQid()
-        let now = volume.now()
-        let entry = DirectoryEntry(
-            qidPath: qid, qidVersion: 0, mode: mode, accessTime: now, modificationTime: now,
-            length: 0, uid: caller.user.rawValue, gid: directory.entry.gid,
-            muid: caller.user.rawValue)
-        put(entry, key, isNew: true)
-        if isDirectory { put(Key.up(qid), key.bytes, isNew: true) }
-        stamp(directory, as: caller)
-        put(directory)
-        tell(.name(Array(name), directory: directory.qidPath), as: caller)
-        let node = adopt(entry, name: Array(name), parent: directory)
-        node.handles += 1
-        node.createdAtFreeze = freezeCount
-        node.hasCleanTail = true
-        return node
+        let creation = PosixCreation(
+            mode: FileMode.inherited(mode, from: directory.entry.mode), owner: caller.user,
+            group: UserID(rawValue: directory.entry.gid))
+        return try addFile(in: directory, key, name, creation, as: caller)
     }
 }

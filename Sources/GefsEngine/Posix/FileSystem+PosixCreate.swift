@@ -31,6 +31,7 @@ extension FileSystem {
                 if branch.valueLocked(key, below: below) != nil { throw .exists }
                 try branch.checkWritable(parent)
                 let node = try branch.addFile(in: parent, key, name, creation, as: caller)
+                branch.addUserAgain()
                 return (node, node.posixStatus)
             }
         }
@@ -41,9 +42,8 @@ extension FileSystem {
 }
 
 extension Branch {
-    /// Adds a file of this very mode, with one reference, handle and user. Lock held; all is
-    /// checked.
-    fileprivate func addFile(
+    /// Adds a file of this very mode, with one reference and handle. Lock held; all is checked.
+    func addFile(
         in directory: FileNode, _ key: Key, _ name: UnsafeRawBufferPointer,
         _ creation: PosixCreation, as caller: Caller
     ) throws(FileError) -> FileNode {
@@ -79,7 +79,6 @@ extension Branch {
         tell(.name(Array(name), directory: directory.qidPath), as: caller)
         let node = adopt(entry, name: Array(name), parent: directory)
         node.handles += 1
-        addUserAgain()
         node.createdAtFreeze = freezeCount
         node.hasCleanTail = true
         node.changeTime = now
