@@ -16,6 +16,12 @@ public enum DecodedKey: Hashable, Sendable {
     case deadlist(Generation, birth: Generation)
     /// A setting.
     case config([UInt8])
+    /// The file `qid`, which has several names.
+    case inode(qid: UInt64)
+    /// The name `name` in the directory `parent` that the file `qid` has.
+    case link(qid: UInt64, parent: UInt64, name: [UInt8])
+    /// A part of an extended attribute of the file `qid`.
+    case attribute(qid: UInt64, name: [UInt8], part: UInt16)
 
     /// Takes `key` apart.
     ///
@@ -43,6 +49,16 @@ public enum DecodedKey: Hashable, Sendable {
                 birth: Generation(rawValue: base[KeyEncoding.Layout.second]))
         case .config:
             self = .config(Array(text))
+        case .inode:
+            self = .inode(qid: base[KeyEncoding.Layout.number])
+        case .link:
+            self = .link(
+                qid: base[KeyEncoding.Layout.number], parent: base[KeyEncoding.Layout.second],
+                name: Array(key[KeyEncoding.twoNumberBytes...]))
+        case .attribute:
+            guard let attribute = AttributeKeyView(key) else { throw .attribute }
+            self = .attribute(
+                qid: attribute.qid, name: Array(attribute.name), part: attribute.part)
         }
     }
 
@@ -56,6 +72,9 @@ public enum DecodedKey: Hashable, Sendable {
         case .snapshot(let generation): .snapshot(generation)
         case .deadlist(let generation, let birth): .deadlist(generation, birth: birth)
         case .config(let name): .config(name)
+        case .inode(let qid): .inode(qid)
+        case .link(let qid, let parent, let name): .link(qid, parent: parent, name: name)
+        case .attribute(let qid, let name, let part): .attribute(qid, name: name, part: part)
         }
     }
 }

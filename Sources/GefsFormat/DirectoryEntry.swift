@@ -16,10 +16,38 @@ public struct DirectoryEntry: Hashable, Sendable {
         static let gid              = ByteField<Int32>(after: uid)
         static let muid             = ByteField<Int32>(after: gid)
         static let byteCount        = muid.end
+        // What volumes with the feature `posix` add.
+        static let changeTime       = ByteField<Int64>(after: muid)
+        static let linkCount        = ByteField<UInt32>(after: changeTime)
+        static let traits           = ByteField<UInt32>(after: linkCount)
+        static let posixByteCount   = traits.end
     }
 
-    /// The encoded size, 61 bytes.
+    /// What POSIX knows of a file beyond 9P, on volumes with the feature `posix`.
+    ///
+    /// Source: Docs/FORMAT.md 12.2.
+    public struct Posix: Hashable, Sendable {
+        /// Last change of contents or attributes, in nanoseconds since 1970.
+        public var changeTime: Int64
+        /// How many names the file has; 1 unless the entry is the value of an inode key.
+        public var linkCount: UInt32
+        /// Whether the file has extended attributes.
+        public var hasAttributes: Bool
+
+        /// What there is to know of a file, made of its parts.
+        public init(changeTime: Int64, linkCount: UInt32 = 1, hasAttributes: Bool = false) {
+            self.changeTime = changeTime
+            self.linkCount = linkCount
+            self.hasAttributes = hasAttributes
+        }
+
+        fileprivate static let traitAttributes: UInt32 = 1
+    }
+
+    /// The encoded size without what POSIX adds, 61 bytes.
     @inlinable public static var byteCount: Int { 61 }
+    /// The encoded size with it, 77 bytes.
+    @inlinable public static var posixByteCount: Int { 77 }
 
     /// Bit of `mode`: a directory.
     @inlinable public static var modeDirectory: UInt32 { 0x8000_0000 }
@@ -52,12 +80,14 @@ public struct DirectoryEntry: Hashable, Sendable {
     public var gid: Int32
     /// The number of who changed it last.
     public var muid: Int32
+    /// What POSIX adds; nil where the entry has no place for it.
+    public var posix: Posix?
 
     /// An entry made of its parts; `qidType` follows from `mode`.
     public init(
         flags: UInt64 = 0, qidPath: UInt64, qidVersion: UInt32 = 0, mode: UInt32,
         accessTime: Int64 = 0, modificationTime: Int64 = 0, length: Int64 = 0,
-        uid: Int32, gid: Int32, muid: Int32
+        uid: Int32, gid: Int32, muid: Int32, posix: Posix? = nil
     ) {
         self.flags = flags
         self.qidPath = qidPath
@@ -70,15 +100,16 @@ public struct DirectoryEntry: Hashable, Sendable {
         self.uid = uid
         self.gid = gid
         self.muid = muid
+        self.posix = posix
     }
 
     /// Reads the value of an entry key.
     ///
     /// - Throws: `RecordError` when it has another size or a length beyond `Int64`.
     public init(decoding bytes: UnsafeRawBufferPointer) throws(RecordError) {
-        guard let base = bytes.baseAddress, bytes.count == Self.byteCount else {
-            throw .size(found: bytes.count, expected: Self.byteCount)
-        }
+        guard let base = bytes.baseAddress,
+            bytes.count == Self.byteCount || bytes.count == Self.posixByteCount
+        else { throw .size(found: bytes.count, expected: Self.byteCount) }
         let storedLength = base[Layout.length]
         guard let length = Int64(exactly: storedLength) else { throw .fileLength(storedLength) }
         flags = base[Layout.flags]
@@ -92,9 +123,17 @@ public struct DirectoryEntry: Hashable, Sendable {
         uid = base[Layout.uid]
         gid = base[Layout.gid]
         muid = base[Layout.muid]
+        if bytes.count == Self.posixByteCount {
+            posix = Posix(
+                changeTime: base[Layout.changeTime], linkCount: base[Layout.linkCount],
+                hasAttributes: base[Layout.traits] & Posix.traitAttributes != 0)
+        }
     }
 
-    /// Writes 61 bytes.
+    /// How many bytes `encode` writes: 61 or 77.
+    public var encodedByteCount: Int { posix == nil ? Self.byteCount : Self.posixByteCount }
+
+    /// Writes `encodedByteCount` bytes.
     public func encode(into bytes: UnsafeMutableRawPointer) {
         assert(length >= 0)
         bytes[Layout.flags] = flags
@@ -108,11 +147,15 @@ public struct DirectoryEntry: Hashable, Sendable {
         bytes[Layout.uid] = uid
         bytes[Layout.gid] = gid
         bytes[Layout.muid] = muid
+        guard let posix else { return }
+        bytes[Layout.changeTime] = posix.changeTime
+        bytes[Layout.linkCount] = posix.linkCount
+        bytes[Layout.traits] = posix.hasAttributes ? Posix.traitAttributes : 0
     }
 
-    /// The 61 bytes.
+    /// What `encode` writes.
     public func encoded() -> [UInt8] {
-        encodedBytes(Self.byteCount) { encode(into: $0) }
+        encodedBytes(encodedByteCount) { encode(into: $0) }
     }
 
     /// Whether it is a directory.

@@ -5,7 +5,7 @@
 public struct EntryKeyView: @unchecked Sendable {
     /// The qid of the directory that holds the name.
     public let parent: UInt64
-    /// The file's name, at most `Geometry.nameBytesMax` bytes.
+    /// The file's name, at most `Geometry.posixNameBytesMax` bytes.
     public let name: UnsafeRawBufferPointer
 
     /// Reads a key of kind `entry`.
@@ -13,7 +13,7 @@ public struct EntryKeyView: @unchecked Sendable {
     /// - Returns: `nil` unless kind, size, name length and terminator are right.
     @inlinable
     public init?(_ key: UnsafeRawBufferPointer) {
-        guard key.count >= KeyEncoding.entryOverheadBytes, key.count <= Geometry.keyBytesMax,
+        guard key.count >= KeyEncoding.entryOverheadBytes, key.count <= Geometry.posixKeyBytesMax,
             let base = key.baseAddress,
             base[KeyEncoding.Layout.kind] == KeyKind.entry.rawValue,
             Int(base[KeyEncoding.Layout.nameLength]) == key.count - KeyEncoding.entryOverheadBytes,

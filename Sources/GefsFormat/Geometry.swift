@@ -36,12 +36,16 @@ public enum Geometry {
     /// Value of a pivot entry: the child's pointer and its fill.
     @inlinable public static var pivotValueBytes: Int { BlockPointer.byteCount + 2 }
 
-    /// KEYMAX: the longest key.
+    /// KEYMAX: the longest key of a volume that the original can read.
     @inlinable public static var keyBytesMax: Int { 256 }
+    /// The longest key of a volume with the feature `posix`: what any node may hold.
+    @inlinable public static var posixKeyBytesMax: Int { 272 }
     /// INLMAX: the longest value or message payload.
     @inlinable public static var valueBytesMax: Int { 512 }
     /// The longest file name whose key is not over `keyBytesMax`.
     @inlinable public static var nameBytesMax: Int { 244 }
+    /// The longest file name with the feature `posix`.
+    @inlinable public static var posixNameBytesMax: Int { 255 }
     /// The longest label whose key is not over `keyBytesMax`.
     @inlinable public static var labelBytesMax: Int { 255 }
 

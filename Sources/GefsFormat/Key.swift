@@ -53,7 +53,7 @@ extension Key {
 
     /// The file `name` in the directory `parent`. Value: directory entry.
     ///
-    /// A name longer than `Geometry.nameBytesMax` gives a key that no tree holds.
+    /// A name longer than `Geometry.posixNameBytesMax` gives a key that no tree holds.
     public static func entry(parent: UInt64, name: UnsafeRawBufferPointer) -> Key {
         Key(byteCount: KeyEncoding.entryOverheadBytes + name.count) {
             KeyEncoding.entry(parent: parent, name: name, into: $0)
@@ -62,7 +62,7 @@ extension Key {
 
     /// The file `name` in the directory `parent`. Value: directory entry.
     ///
-    /// A name longer than `Geometry.nameBytesMax` gives a key that no tree holds.
+    /// A name longer than `Geometry.posixNameBytesMax` gives a key that no tree holds.
     public static func entry(parent: UInt64, name: some Collection<UInt8>) -> Key {
         withText(name) { entry(parent: parent, name: $0) }
     }
@@ -96,6 +96,41 @@ extension Key {
 
     /// The setting with this name. Value: text.
     public static func config(_ name: some Collection<UInt8>) -> Key { text(.config, name) }
+
+    /// The file `qid` that has several names. Value: directory entry.
+    public static func inode(_ qid: UInt64) -> Key { oneNumber(.inode, qid) }
+
+    /// The name `name` in the directory `parent` that the file `qid` has. Value: nothing.
+    public static func link(
+        _ qid: UInt64, parent: UInt64, name: some Collection<UInt8>
+    ) -> Key {
+        withText(name) { name in
+            Key(byteCount: KeyEncoding.twoNumberBytes + name.count) {
+                let used = KeyEncoding.twoNumbers(.link, qid, parent, into: $0)
+                $0.storeBytes(of: name, at: used)
+                return used + name.count
+            }
+        }
+    }
+
+    /// What the keys of all names of the file `qid` start with.
+    public static func linkPrefix(_ qid: UInt64) -> Key { oneNumber(.link, qid) }
+
+    /// Part `part` of the extended attribute `name` of the file `qid`. Value: its bytes.
+    public static func attribute(
+        _ qid: UInt64, name: some Collection<UInt8>, part: UInt16
+    ) -> Key {
+        let prefix = attributePrefix(qid, name: name).bytes
+        return Key(bytes: prefix + [UInt8(part >> 8), UInt8(truncatingIfNeeded: part)])
+    }
+
+    /// What the keys of all parts of one attribute start with.
+    public static func attributePrefix(_ qid: UInt64, name: some Collection<UInt8>) -> Key {
+        Key(bytes: attributePrefix(qid).bytes + Array(name) + [0])
+    }
+
+    /// What the keys of all attributes of the file `qid` start with.
+    public static func attributePrefix(_ qid: UInt64) -> Key { oneNumber(.attribute, qid) }
 
     /// What all keys of a kind start with.
     public static func prefix(_ kind: KeyKind) -> Key { Key(bytes: [kind.rawValue]) }

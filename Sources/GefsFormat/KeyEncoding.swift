@@ -1,6 +1,6 @@
 /// Writes keys into memory of the caller, for paths that must not allocate.
 ///
-/// Each function returns the number of bytes written; `Geometry.keyBytesMax` bytes are enough for
+/// Each function returns the number of bytes written; `Geometry.posixKeyBytesMax` bytes are enough for
 /// every key that a tree can hold.
 /// Source: FORMAT 7.
 public enum KeyEncoding {
@@ -34,7 +34,7 @@ public enum KeyEncoding {
 
     /// Key of `name` in the directory `parent`.
     ///
-    /// A name longer than `Geometry.nameBytesMax` gives a key that no tree holds.
+    /// A name longer than `Geometry.posixNameBytesMax` gives a key that no tree holds.
     @inlinable
     public static func entry(
         parent: UInt64, name: UnsafeRawBufferPointer, into bytes: UnsafeMutableRawPointer

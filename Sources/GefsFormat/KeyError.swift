@@ -2,7 +2,7 @@
 public enum KeyError: Error, Hashable, Sendable {
     /// There are none.
     case empty
-    /// More than `Geometry.keyBytesMax`.
+    /// More than `Geometry.posixKeyBytesMax`.
     case tooLong(byteCount: Int)
     /// The first byte is no known kind.
     case unknownKind(UInt8)
@@ -12,6 +12,8 @@ public enum KeyError: Error, Hashable, Sendable {
     case nameLength(stated: Int, found: Int)
     /// The byte behind the name of an entry is not 0.
     case terminator
+    /// An attribute without a name, or without the 0 behind it.
+    case attribute
 }
 
 extension KeyError: CustomStringConvertible {
@@ -20,13 +22,14 @@ extension KeyError: CustomStringConvertible {
         switch self {
         case .empty: "empty key"
         case .tooLong(let byteCount):
-            "key of \(byteCount) bytes, at most \(Geometry.keyBytesMax)"
-        case .unknownKind(let kind): "key kind \(kind), expected 0 to 6"
+            "key of \(byteCount) bytes, at most \(Geometry.posixKeyBytesMax)"
+        case .unknownKind(let kind): "key kind \(kind), expected 0 to 9"
         case .size(let kind, let found, let expected):
             "\(kind) key of \(found) bytes, expected \(expected)"
         case .nameLength(let stated, let found):
             "entry key states a name of \(stated) bytes, has \(found)"
         case .terminator: "entry key does not end in 0"
+        case .attribute: "attribute key without a name that ends in 0"
         }
     }
 }
@@ -37,14 +40,20 @@ extension KeyKind {
     /// - Throws: `KeyError` when anything about the key is wrong.
     public init(checking key: UnsafeRawBufferPointer) throws(KeyError) {
         guard let base = key.baseAddress, key.count > 0 else { throw .empty }
-        guard key.count <= Geometry.keyBytesMax else { throw .tooLong(byteCount: key.count) }
+        guard key.count <= Geometry.posixKeyBytesMax else { throw .tooLong(byteCount: key.count) }
         let raw = base[KeyEncoding.Layout.kind]
         guard let kind = KeyKind(rawValue: raw) else { throw .unknownKind(raw) }
         switch kind {
         case .data, .deadlist:
             try kind.require(key, KeyEncoding.twoNumberBytes)
-        case .up, .snapshot:
+        case .up, .snapshot, .inode:
             try kind.require(key, KeyEncoding.oneNumberBytes)
+        case .link:
+            guard key.count > KeyEncoding.twoNumberBytes else {
+                throw .size(kind, found: key.count, expected: KeyEncoding.twoNumberBytes + 1)
+            }
+        case .attribute:
+            guard AttributeKeyView(key) != nil else { throw .attribute }
         case .entry:
             try Self.checkEntry(key, base)
         case .label, .config:

@@ -1,6 +1,6 @@
 /// What a key names; its first byte, so that keys of one kind lie together.
 ///
-/// Source: FORMAT 7.
+/// Source: FORMAT 7; Docs/FORMAT.md 12 for the kinds that are ours.
 @frozen
 public enum KeyKind: UInt8, Hashable, Sendable, CaseIterable {
     /// A block of a file's contents; the value points to it.
@@ -17,4 +17,13 @@ public enum KeyKind: UInt8, Hashable, Sendable, CaseIterable {
     case deadlist = 5
     /// A setting.
     case config = 6
+    /// A file that has several names; the value is its directory entry. Only with feature `posix`.
+    case inode = 7
+    /// A name of such a file: from the file back to the directory. Only with feature `posix`.
+    case link = 8
+    /// A part of an extended attribute of a file. Only with feature `posix`.
+    case attribute = 9
+
+    /// Whether only volumes with the feature `posix` have keys of this kind.
+    @inlinable public var isPosix: Bool { rawValue >= KeyKind.inode.rawValue }
 }

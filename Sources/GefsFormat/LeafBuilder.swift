@@ -85,7 +85,7 @@ public struct LeafBuilder {
     /// Adds a record that fits, with a key above all before.
     @inlinable
     public mutating func append(key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
-        assert(key.count > 0 && key.count <= Geometry.keyBytesMax)
+        assert(key.count > 0 && key.count <= Geometry.posixKeyBytesMax)
         assert(value.count <= Geometry.valueBytesMax)
         assert(count == 0 || compareKeys(LeafView(unchecked: base).keyAtEnd(count), key) < 0)
         let byteCount = Geometry.recordOverheadBytes &+ key.count &+ value.count

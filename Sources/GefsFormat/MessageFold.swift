@@ -57,8 +57,8 @@ public enum MessageFold {
         case .wstat:
             let flags = payload.first ?? 0
             let change = try checkedPayload(kind, payload, EntryChange.byteCount(flags: flags))
-            let size = DirectoryEntry.byteCount
-            let value = try changeable(kind, current, size...size, scratch)
+            let sizes = DirectoryEntry.byteCount...DirectoryEntry.posixByteCount
+            let value = try changeable(kind, current, sizes, scratch)
             EntryChange.apply(change, to: value.base)
             return value.bytes
         case .relink, .reprev, .incref:

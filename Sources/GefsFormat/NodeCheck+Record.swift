@@ -11,7 +11,10 @@ public enum RecordCheck {
         }
         switch kind {
         case .data: try size(value, kind, BlockPointer.byteCount, index)
-        case .entry: try size(value, kind, DirectoryEntry.byteCount, index)
+        case .entry:
+            let isEntry =
+                value.count == DirectoryEntry.posixByteCount || value.count == LinkRecord.byteCount
+            if !isEntry { try size(value, kind, DirectoryEntry.byteCount, index) }
         case .up:
             guard EntryKeyView(value) != nil else { throw .upTarget(index: index) }
         case .label: try size(value, kind, LabelRecord.byteCount, index)
@@ -22,7 +25,9 @@ public enum RecordCheck {
                     index: index, kind, found: value.count, expected: SnapshotRecord.byteCount)
             }
         case .deadlist: try size(value, kind, DeadlistRecord.byteCount, index)
-        case .config: break
+        case .config, .attribute: break
+        case .inode: try size(value, kind, DirectoryEntry.posixByteCount, index)
+        case .link: try size(value, kind, 0, index)
         }
     }
 

@@ -92,7 +92,7 @@ public enum NodeCheck {
             let child = children.record(index)
             // Separators need not be keys of anything, but they have to be comparable ones.
             guard child.key.count > 0 else { throw .key(index: index, .empty) }
-            guard child.key.count <= Geometry.keyBytesMax else {
+            guard child.key.count <= Geometry.posixKeyBytesMax else {
                 throw .key(index: index, .tooLong(byteCount: child.key.count))
             }
             if let previous, compareKeys(previous, child.key) >= 0 {

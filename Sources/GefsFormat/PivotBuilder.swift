@@ -58,7 +58,7 @@ public struct PivotBuilder {
     public mutating func appendChild(
         key: UnsafeRawBufferPointer, pointer: BlockPointer, fill: Int
     ) {
-        assert(key.count > 0 && key.count <= Geometry.keyBytesMax)
+        assert(key.count > 0 && key.count <= Geometry.posixKeyBytesMax)
         assert(fill > 0 && fill <= Geometry.leafSpaceBytes && pointer.address.isAligned)
         assert(
             childCount == 0
@@ -80,7 +80,7 @@ public struct PivotBuilder {
     public mutating func appendMessage(
         kind: MessageKind, key: UnsafeRawBufferPointer, payload: UnsafeRawBufferPointer
     ) {
-        assert(key.count > 0 && key.count <= Geometry.keyBytesMax)
+        assert(key.count > 0 && key.count <= Geometry.posixKeyBytesMax)
         assert(payload.count <= Geometry.valueBytesMax)
         assert(
             messageCount == 0

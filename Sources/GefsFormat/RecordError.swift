@@ -6,6 +6,8 @@ public enum RecordError: Error, Hashable, Sendable {
     case labelTarget(kind: UInt8)
     /// A file longer than a signed number can say.
     case fileLength(UInt64)
+    /// A name of a file that has no entry.
+    case danglingLink(qid: UInt64)
 }
 
 extension RecordError: CustomStringConvertible {
@@ -15,6 +17,7 @@ extension RecordError: CustomStringConvertible {
         case .size(let found, let expected): "record of \(found) bytes, expected \(expected)"
         case .labelTarget(let kind):
             "label points to key kind \(kind), expected \(KeyKind.snapshot.rawValue)"
+        case .danglingLink(let qid): "a name of file \(qid), which has no entry"
         case .fileLength(let length): "file length \(hexadecimal(length)) is out of range"
         }
     }

@@ -29,8 +29,23 @@ public struct Superblock: Hashable, Sendable {
         }
     }
 
-    /// `gefs9.00` in ASCII, read as a number.
+    /// `gefs9.00` in ASCII, read as a number: a disk that the original can read.
     public static let magic: UInt64 = 0x6765_6673_392e_3030
+    /// `gefsx.00`: a disk with features that the original does not know, and so refuses.
+    public static let extendedMagic: UInt64 = 0x6765_6673_782e_3030
+
+    /// Bytes that `looksLikeOne` wants to see.
+    public static let beginningBytes = 6
+
+    /// Whether a block begins like a superblock, of this or another version.
+    public static func looksLikeOne(_ beginning: some Collection<UInt8>) -> Bool {
+        beginning.starts(with: "gefs9.".utf8) || beginning.starts(with: "gefsx.".utf8)
+    }
+
+    /// What users call the version of a disk with these features.
+    public static func versionText(_ features: FormatFeatures) -> String {
+        features.isEmpty ? "gefs9.00" : "gefsx.00 (\(features.names))"
+    }
 
     /// Where an arena lies and what its header hashes to.
     public struct ArenaReference: Hashable, Sendable {
@@ -54,8 +69,8 @@ public struct Superblock: Hashable, Sendable {
     public var pendingHead: BlockPointer
     /// Oldest block of that list, or none.
     public var pendingTail: BlockPointer
-    /// Features; 0, as none is known.
-    public var featureFlags: UInt64
+    /// What the disk has beyond the original's format. None, and the disk is the original's.
+    public var features: FormatFeatures
     /// The next file's number.
     public var nextQid: UInt64
     /// The next generation to be handed out.
@@ -69,14 +84,14 @@ public struct Superblock: Hashable, Sendable {
     public init(
         snapshotTreeHeight: UInt32, snapshotTreeRoot: BlockPointer,
         pendingHead: BlockPointer = .none, pendingTail: BlockPointer = .none,
-        featureFlags: UInt64 = 0, nextQid: UInt64, nextGeneration: Generation,
+        features: FormatFeatures = [], nextQid: UInt64, nextGeneration: Generation,
         commitGeneration: UInt64, arenas: [ArenaReference]
     ) {
         self.snapshotTreeHeight = snapshotTreeHeight
         self.snapshotTreeRoot = snapshotTreeRoot
         self.pendingHead = pendingHead
         self.pendingTail = pendingTail
-        self.featureFlags = featureFlags
+        self.features = features
         self.nextQid = nextQid
         self.nextGeneration = nextGeneration
         self.commitGeneration = commitGeneration
@@ -96,7 +111,10 @@ public struct Superblock: Hashable, Sendable {
         guard let base = block.baseAddress, block.count == Geometry.blockBytes else {
             throw corrupt(.blockSize(found: block.count))
         }
-        guard base[Layout.magic] == Self.magic else { throw corrupt(.magic(base[Layout.magic])) }
+        let isExtended = base[Layout.magic] == Self.extendedMagic
+        guard isExtended || base[Layout.magic] == Self.magic else {
+            throw corrupt(.magic(base[Layout.magic]))
+        }
         // The count says where the hash is, so it has to be plausible before anything is vouched
         // for.
         let storedCount = base[Layout.arenaCount]
@@ -113,7 +131,7 @@ public struct Superblock: Hashable, Sendable {
             hash: base[Layout.snapshotHash], generation: .zero)
         pendingHead = Self.listEnd(base[Layout.pendingHead], base[Layout.pendingHeadHash])
         pendingTail = Self.listEnd(base[Layout.pendingTail], base[Layout.pendingTailHash])
-        featureFlags = base[Layout.flags]
+        features = FormatFeatures(rawValue: base[Layout.flags])
         nextQid = base[Layout.nextQid]
         nextGeneration = Generation(rawValue: base[Layout.nextGeneration])
         commitGeneration = base[Layout.commitGeneration]
@@ -131,6 +149,7 @@ public struct Superblock: Hashable, Sendable {
         guard Int(exactly: bufferBytes) == Geometry.pivotBufferBytes else {
             throw corrupt(.superblockBufferBytes(bufferBytes))
         }
+        guard isExtended != features.isEmpty else { throw corrupt(.featureFlags(features.rawValue)) }
         if let reason = fault { throw corrupt(reason) }
     }
 
@@ -139,7 +158,7 @@ public struct Superblock: Hashable, Sendable {
         precondition(block.count == Geometry.blockBytes)
         precondition((1...Geometry.arenaCountMax).contains(arenas.count))
         guard let base = block.baseAddress else { return }
-        base[Layout.magic] = Self.magic
+        base[Layout.magic] = features.isEmpty ? Self.magic : Self.extendedMagic
         base[Layout.blockBytes] = UInt32(Geometry.blockBytes)
         base[Layout.bufferBytes] = UInt32(Geometry.pivotBufferBytes)
         base[Layout.arenaCount] = UInt32(arenas.count)
@@ -150,7 +169,7 @@ public struct Superblock: Hashable, Sendable {
         base[Layout.pendingHeadHash] = pendingHead.hash
         base[Layout.pendingTail] = pendingTail.address.rawValue
         base[Layout.pendingTailHash] = pendingTail.hash
-        base[Layout.flags] = featureFlags
+        base[Layout.flags] = features.rawValue
         base[Layout.nextQid] = nextQid
         base[Layout.nextGeneration] = nextGeneration.rawValue
         base[Layout.commitGeneration] = commitGeneration
@@ -177,7 +196,7 @@ public struct Superblock: Hashable, Sendable {
 
     /// What keeps a superblock from being usable although its hash is right.
     public var fault: CorruptBlock.Reason? {
-        guard featureFlags == 0 else { return .featureFlags(featureFlags) }
+        guard features.isSubset(of: .known) else { return .featureFlags(features.rawValue) }
         guard snapshotTreeHeight >= 1, snapshotTreeHeight <= Geometry.treeHeightMax else {
             return .treeHeight(snapshotTreeHeight)
         }

@@ -24,6 +24,10 @@ extension FileError {
         case .fileTooBig, .offsetOutOfRange, .negativeLength: EFBIG
         case .notOwner, .notOwnerOrLeader, .notInGroup, .unknownUser, .unknownGroup: EPERM
         case .outOfThreads: ENOMEM
+        case .unsupported: EOPNOTSUPP
+        case .tooManyLinks: EMLINK
+        case .noAttribute: ENODATA
+        case .attributeTooBig: ENOSPC
         case .closed: ENODEV
         case .notOpen, .badOpenMode, .alreadyOpen: EBADF
         default: EINVAL

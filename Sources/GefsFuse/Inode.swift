@@ -2,9 +2,11 @@ import CFuse3
 import GefsEngine
 
 /// A file that the kernel refers to, from its first lookup until it forgets it.
-final class Inode: Sendable {
+final class Inode: @unchecked Sendable {
     let handle: FileHandle
     let qidPath: UInt64
+    /// Lookups that the kernel has not forgotten; guarded by the table's lock.
+    fileprivate var lookups: UInt64 = 1
 
     init(handle: FileHandle, qidPath: UInt64) {
         self.handle = handle
@@ -19,19 +21,16 @@ final class Inode: Sendable {
 
 /// All files that the kernel refers to.
 ///
-/// Invariants: a file has one inode at a time; an inode lives while the kernel's lookups of it are
-/// not all forgotten, and is retained once for them.
+/// Invariants: a file has one inode at a time that is not lost; an inode lives while the kernel's
+/// lookups of it are not all forgotten, and is retained once for them.
 final class InodeTable: @unchecked Sendable {
-    private struct Slot {
-        let inode: Inode
-        var lookups: UInt64
-    }
-
     private let fileSystem: FileSystem
     private let root: Inode
     private let lock = Lock()
     /// lock. By qid path.
-    private var slots: [UInt64: Slot] = [:]
+    private var inodes: [UInt64: Inode] = [:]
+    /// lock. Inodes that the kernel still refers to, but whose files are gone from the branch.
+    private var lost: [ObjectIdentifier: Inode] = [:]
 
     init(_ fileSystem: FileSystem, root: Inode) {
         self.fileSystem = fileSystem
@@ -53,12 +52,15 @@ final class InodeTable: @unchecked Sendable {
             return root
         }
         let (inode, isNew) = lock.locked { () -> (Inode, Bool) in
-            if let slot = slots[qidPath] {
-                slots[qidPath]?.lookups = slot.lookups + 1
-                return (slot.inode, false)
+            if let inode = inodes[qidPath] {
+                if !inode.handle.isLost {
+                    inode.lookups += 1
+                    return (inode, false)
+                }
+                lost[ObjectIdentifier(inode)] = inode
             }
             let inode = Inode(handle: handle, qidPath: qidPath)
-            slots[qidPath] = Slot(inode: inode, lookups: 1)
+            inodes[qidPath] = inode
             _ = Unmanaged.passRetained(inode)
             return (inode, true)
         }
@@ -71,15 +73,17 @@ final class InodeTable: @unchecked Sendable {
         guard identifier != FUSE_ROOT_ID else { return }
         let inode = inode(identifier)
         let isLast = lock.locked { () -> Bool in
-            guard let slot = slots[inode.qidPath] else { return false }
-            guard slot.lookups > count else {
-                slots[inode.qidPath] = nil
-                return true
-            }
-            slots[inode.qidPath]?.lookups = slot.lookups - count
-            return false
+            guard inode.lookups > 0 else { return false }
+            inode.lookups -= min(count, inode.lookups)
+            guard inode.lookups == 0 else { return false }
+            if inodes[inode.qidPath] === inode { inodes[inode.qidPath] = nil }
+            lost[ObjectIdentifier(inode)] = nil
+            return true
         }
-        guard isLast else { return }
+        if isLast { letGo(inode) }
+    }
+
+    private func letGo(_ inode: Inode) {
         fileSystem.close(inode.handle)
         Unmanaged.passUnretained(inode).release()
     }
@@ -87,25 +91,21 @@ final class InodeTable: @unchecked Sendable {
     /// What the kernel calls the file, where it knows it.
     func identifier(of qidPath: UInt64) -> fuse_ino_t? {
         if qidPath == root.qidPath { return fuse_ino_t(FUSE_ROOT_ID) }
-        return lock.locked { slots[qidPath]?.inode.identifier }
+        return lock.locked { inodes[qidPath]?.identifier }
     }
 
     /// What the kernel calls the files that it knows.
     var identifiers: [fuse_ino_t] {
-        [fuse_ino_t(FUSE_ROOT_ID)] + lock.locked { slots.values.map { $0.inode.identifier } }
+        [fuse_ino_t(FUSE_ROOT_ID)] + lock.locked { inodes.values.map(\.identifier) }
     }
 
     /// Gives everything back; the kernel asks no more.
     func close() {
         let all = lock.locked { () -> [Inode] in
-            let inodes = slots.values.map { $0.inode }
-            slots = [:]
-            return inodes
+            defer { (inodes, lost) = ([:], [:]) }
+            return Array(inodes.values) + lost.values
         }
-        for inode in all {
-            fileSystem.close(inode.handle)
-            Unmanaged.passUnretained(inode).release()
-        }
+        for inode in all { letGo(inode) }
         fileSystem.close(root.handle)
     }
 }

@@ -14,6 +14,9 @@ public struct MountOptions: Sendable {
     public var allowsOthers = false
     /// More options of mount(8) that the kernel is to see, such as `nosuid`.
     public var kernelOptions: [String] = []
+    /// How owners are matched; nil: by number where the volume has the feature `posix`, by name
+    /// elsewhere.
+    public var identityMap: IdentityMap?
     /// Threads that answer the kernel at most.
     public var threadsMax = 10
     /// Where errors go that the kernel can only call EIO.
@@ -62,7 +65,8 @@ public final class MountSession: @unchecked Sendable {
         self.fileSystem = fileSystem
         self.directory = directory
         self.options = options
-        owners = OwnerMap(fileSystem)
+        owners = OwnerMap(
+            fileSystem, options.identityMap ?? (fileSystem.isPosix ? .numeric : .names))
         let door = Self.doors.wrappingAdd(1, ordering: .relaxed).newValue
         caller = Caller(user: .none, isPermissive: true, door: door)
         do throws(FileError) {

@@ -100,7 +100,7 @@ extension Request {
     ) {
         perform { () throws(FileError) -> Void in
             let directory = inode(parent).handle
-            let creation = creation(.file, mode, in: try fileSystem.posixStatus(directory))
+            let creation = try creation(.file, mode, in: directory)
             let (handle, status) = try name.withName {
                 (bytes) throws(FileError) -> (FileHandle, PosixStatus) in
                 try fileSystem.make(bytes, in: directory, creation, as: caller)

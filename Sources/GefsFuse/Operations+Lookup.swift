@@ -98,8 +98,9 @@ extension Request {
         }
         perform { () throws(FileError) -> Void in
             let inode = inode(identifier)
-            reply(
-                attributes: try fileSystem.change(inode.handle, changes, as: caller), inode)
+            var status = try fileSystem.change(inode.handle, changes, as: caller)
+            if changes.permissions != nil { status = try followMode(status, inode.handle) }
+            reply(attributes: status, inode)
         }
     }
 
@@ -127,7 +128,7 @@ extension Request {
         // Files take what they need: there is no table of them.
         result.f_files = 0
         result.f_ffree = 0
-        result.f_namemax = UInt(Geometry.nameBytesMax)
+        result.f_namemax = UInt(fileSystem.nameBytesMax)
         fuse_reply_statfs(pointer, &result)
     }
 }

@@ -32,9 +32,9 @@ extension MountSession {
             guard let request = Request(pointer), let name, let newName else { return }
             request.rename(name, in: parent, to: newName, in: newParent, flags)
         }
-        operations.link = { pointer, _, _, _ in
-            // The format has no place for a second name.
-            Request(pointer)?.reply(error: EPERM)
+        operations.link = { pointer, identifier, parent, name in
+            guard let request = Request(pointer), let name else { return }
+            request.link(identifier, to: name, in: parent)
         }
     }
 }
@@ -58,13 +58,35 @@ extension Request {
         make(name, in: parent, kind, mode, content: content)
     }
 
-    /// Who a new file belongs to, and its mode: a directory's group and set-group bit go on to what
-    /// is made in it.
+    fileprivate func link(
+        _ identifier: fuse_ino_t, to name: UnsafePointer<CChar>, in parent: fuse_ino_t
+    ) {
+        // What link(2) says of file systems without hard links.
+        guard fileSystem.isPosix else { return reply(error: EPERM) }
+        perform { () throws(FileError) -> Void in
+            let (handle, status) = try name.withName {
+                (bytes) throws(FileError) -> (FileHandle, PosixStatus) in
+                try fileSystem.link(
+                    inode(identifier).handle, to: bytes, in: inode(parent).handle, as: caller)
+            }
+            reply(handle, status)
+        }
+    }
+
+    /// Who a new file belongs to, and its mode: a directory's group and set-group bit, and its
+    /// default access control list, go on to what is made in it.
     func creation(
-        _ kind: FileKind, _ mode: mode_t, in directory: PosixStatus, content: [UInt8] = []
-    ) -> PosixCreation {
+        _ kind: FileKind, _ mode: mode_t, in parent: FileHandle, content: [UInt8] = []
+    ) throws(FileError) -> PosixCreation {
+        let directory = try fileSystem.posixStatus(parent)
         let context = fuse_req_ctx(pointer)
         var permissions = UInt32(mode) & 0o7777
+        var attributes: [PosixCreation.Attribute] = []
+        if fileSystem.isPosix, kind != .symbolicLink {
+            (permissions, attributes) = try inheritance(
+                permissions, isDirectory: kind == .directory,
+                umask: UInt32(context?.pointee.umask ?? 0), parent, directory)
+        }
         let users = fileSystem.users
         let owner = context.flatMap { session.owners.user(ofHost: $0.pointee.uid) } ?? users.none
         var group = context.flatMap { session.owners.group(ofHost: $0.pointee.gid) } ?? users.none
@@ -72,9 +94,11 @@ extension Request {
             group = directory.group
             if kind == .directory { permissions |= 0o2000 }
         }
-        return PosixCreation(
+        var creation = PosixCreation(
             mode: PosixMode.entryBits(kind: kind) | PosixMode.entryBits(permissions: permissions),
             owner: owner, group: group, content: content)
+        creation.attributes = attributes
+        return creation
     }
 
     fileprivate func make(
@@ -83,8 +107,7 @@ extension Request {
     ) {
         perform { () throws(FileError) -> Void in
             let directory = inode(parent).handle
-            let creation = creation(
-                kind, mode, in: try fileSystem.posixStatus(directory), content: content)
+            let creation = try creation(kind, mode, in: directory, content: content)
             let (handle, status) = try name.withName {
                 (bytes) throws(FileError) -> (FileHandle, PosixStatus) in
                 try fileSystem.make(bytes, in: directory, creation, as: caller)

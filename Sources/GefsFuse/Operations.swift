@@ -8,28 +8,31 @@ extension MountSession {
     static let operations: fuse_lowlevel_ops = {
         var operations = fuse_lowlevel_ops()
         operations.`init` = { data, connection in
-            guard let connection else { return }
-            MountSession.negotiate(&connection.pointee)
+            guard let connection, let data else { return }
+            Unmanaged<MountSession>.fromOpaque(data).takeUnretainedValue()
+                .negotiate(&connection.pointee)
         }
         addLookups(to: &operations)
         addNames(to: &operations)
         addFiles(to: &operations)
         addDirectories(to: &operations)
+        addExtendedAttributes(to: &operations)
         return operations
     }()
 
     /// What of the kernel's offers is taken.
-    private static func negotiate(_ connection: inout fuse_conn_info) {
-        connection.max_write = UInt32(transferBytesMax)
-        connection.max_read = UInt32(transferBytesMax)
-        connection.max_readahead = UInt32(transferBytesMax)
+    private func negotiate(_ connection: inout fuse_conn_info) {
+        connection.max_write = UInt32(Self.transferBytesMax)
+        connection.max_read = UInt32(Self.transferBytesMax)
+        connection.max_readahead = UInt32(Self.transferBytesMax)
         connection.max_background = 64
         connection.congestion_threshold = 48
-        let wanted = [
+        var wanted = [
             FUSE_CAP_ASYNC_READ, FUSE_CAP_PARALLEL_DIROPS, FUSE_CAP_READDIRPLUS,
             FUSE_CAP_READDIRPLUS_AUTO, FUSE_CAP_ATOMIC_O_TRUNC, FUSE_CAP_EXPORT_SUPPORT,
             FUSE_CAP_ASYNC_DIO, FUSE_CAP_CACHE_SYMLINKS, FUSE_CAP_EXPLICIT_INVAL_DATA,
         ]
+        if fileSystem.isPosix { wanted += [FUSE_CAP_POSIX_ACL, FUSE_CAP_DONT_MASK] }
         for capability in wanted {
             connection.want |= connection.capable & UInt32(capability)
         }

@@ -1,9 +1,16 @@
 import GefsEngine
 import Glibc
 
-/// Owners of the volume as the host's, and back: by name.
-///
-/// `root` is `adm`; whom the other side does not know is `none`, which the host calls nobody.
+/// How owners of the volume and of the host are matched.
+public enum IdentityMap: String, Sendable {
+    /// By name: `root` is `adm`; whom the other side does not know is `none`, which the host calls
+    /// nobody.
+    case names
+    /// The volume has the host's numbers. Only `adm` has none there, and shows as root.
+    case numeric
+}
+
+/// Owners of the volume as the host's, and back.
 final class OwnerMap: @unchecked Sendable {
     private struct Table {
         var ofHost: [UInt32: UserID] = [:]
@@ -23,21 +30,38 @@ final class OwnerMap: @unchecked Sendable {
     /// lock.
     private var names = Names()
 
-    init(_ fileSystem: FileSystem) {
+    private let map: IdentityMap
+
+    init(_ fileSystem: FileSystem, _ map: IdentityMap) {
         self.fileSystem = fileSystem
+        self.map = map
     }
 
     /// The user of the volume that a user of the host is; nil where it has none.
-    func user(ofHost id: UInt32) -> UserID? { owner(ofHost: id, \.users, Self.nameOfUser) }
+    func user(ofHost id: UInt32) -> UserID? {
+        map == .numeric ? number(id) : owner(ofHost: id, \.users, Self.nameOfUser)
+    }
 
     /// The group of the volume that a group of the host is; nil where it has none.
-    func group(ofHost id: UInt32) -> UserID? { owner(ofHost: id, \.groups, Self.nameOfGroup) }
+    func group(ofHost id: UInt32) -> UserID? {
+        map == .numeric ? number(id) : owner(ofHost: id, \.groups, Self.nameOfGroup)
+    }
 
     /// What the host calls a user of the volume.
-    func hostUser(_ user: UserID) -> UInt32 { host(user, \.users, Self.user(named:)) }
+    func hostUser(_ user: UserID) -> UInt32 {
+        map == .numeric ? number(user) : host(user, \.users, Self.user(named:))
+    }
 
     /// What the host calls a group of the volume.
-    func hostGroup(_ group: UserID) -> UInt32 { host(group, \.groups, Self.group(named:)) }
+    func hostGroup(_ group: UserID) -> UInt32 {
+        map == .numeric ? number(group) : host(group, \.groups, Self.group(named:))
+    }
+
+    private func number(_ id: UInt32) -> UserID { UserID(rawValue: Int32(bitPattern: id)) }
+
+    private func number(_ owner: UserID) -> UInt32 {
+        owner == .adm ? 0 : UInt32(bitPattern: owner.rawValue)
+    }
 
     private func owner(
         ofHost id: UInt32, _ kind: WritableKeyPath<Names, Table>, _ name: (UInt32) -> [UInt8]?

@@ -78,6 +78,10 @@ enum ErrorText {
         case .changesMuid: "wstat -- attempt to change muid"
         case .badUsersFile(_, let fault): text(of: fault)
         case .fileTooBig: "file too big"
+        case .unsupported: "not supported by this volume"
+        case .tooManyLinks: "too many links"
+        case .noAttribute: "no such attribute"
+        case .attributeTooBig: "attribute too big"
         }
     }
 

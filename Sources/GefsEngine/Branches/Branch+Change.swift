@@ -57,6 +57,11 @@ extension Branch {
         tell(.file(qidPath: node.qidPath), as: caller)
     }
 
+    /// What POSIX adds to the entry of a file that is made now; nil where the disk has no place for it.
+    func posixPart(at time: Int64) -> DirectoryEntry.Posix? {
+        volume.isPosix ? DirectoryEntry.Posix(changeTime: time) : nil
+    }
+
     /// Puts a node's entry, which the branch has already, into the active layer.
     func put(_ node: FileNode) {
         put(node.entry, node.key, isNew: false)
@@ -70,7 +75,7 @@ extension Branch {
     }
 
     func put(_ entry: DirectoryEntry, _ key: Key, isNew: Bool) {
-        withUnsafeTemporaryAllocation(byteCount: DirectoryEntry.byteCount, alignment: 8) { space in
+        withUnsafeTemporaryAllocation(byteCount: entry.encodedByteCount, alignment: 8) { space in
             guard let base = space.baseAddress else { return }
             entry.encode(into: base)
             key.withBytes {

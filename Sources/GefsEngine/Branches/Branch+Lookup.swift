@@ -41,10 +41,29 @@ extension Branch {
         }
     }
 
-    /// Directory entry of a key through all layers.
+    /// Directory entry of a name through all layers.
     func entry(_ key: Key, mayBlock: Bool) throws(FileError) -> DirectoryEntry? {
         guard let bytes = try value(key, mayBlock: mayBlock) else { return nil }
-        return try decodeEntry(bytes)
+        return try bytes.withBytes { (bytes) throws(FileError) -> DirectoryEntry? in
+            try entry(ofName: bytes, mayBlock: mayBlock)
+        }
+    }
+
+    /// The entry of the file that a name stands for, by the name's value. Nil where it has several
+    /// names and was removed meanwhile.
+    func entry(
+        ofName value: UnsafeRawBufferPointer, mayBlock: Bool
+    ) throws(FileError) -> DirectoryEntry? {
+        if let link = LinkRecord(value) {
+            let bytes = try self.value(Key.inode(link.qidPath), mayBlock: mayBlock)
+            guard let bytes else { return nil }
+            return try decodeEntry(bytes)
+        }
+        do throws(RecordError) {
+            return try DirectoryEntry(decoding: value)
+        } catch {
+            throw .badRecord(error, root: record.root.address)
+        }
     }
 
     func decodeEntry(_ bytes: [UInt8]) throws(FileError) -> DirectoryEntry {
@@ -60,14 +79,21 @@ extension Branch {
     // MARK: Nodes
 
     /// The node of an entry, with one more reference. To be called with the lock held.
+    ///
+    /// - Parameter isLinked: whether the entry lies under a key of its own.
     func adopt(
-        _ entry: DirectoryEntry, name: [UInt8], parent: FileNode?
+        _ entry: DirectoryEntry, name: [UInt8], parent: FileNode?, isLinked: Bool = false
     ) -> FileNode {
         if let node = nodes[entry.qidPath] {
             node.references += 1
             return node
         }
-        let node = FileNode(branch: self, parent: parent, name: name, entry: entry)
+        let node = FileNode(
+            branch: self, parent: parent, name: name, entry: entry, isLinked: isLinked)
+        if node.entry.posix == nil {
+            // Made before the disk had a place for it.
+            node.entry.posix = posixPart(at: entry.modificationTime)
+        }
         node.references = 1
         parent?.references += 1
         nodes[entry.qidPath] = node
@@ -82,7 +108,7 @@ extension Branch {
         while let node = current {
             node.references -= 1
             guard node.references == 0 else { break }
-            nodes[node.qidPath] = nil
+            if nodes[node.qidPath] === node { nodes[node.qidPath] = nil }
             if node.isRemoved, let waiting = clears[node.qidPath] { job = waiting }
             current = node.parent
         }

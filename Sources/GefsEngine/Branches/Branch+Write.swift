@@ -132,7 +132,7 @@ extension Branch {
             }
             index += 1
         }
-        needed += promise(forPutting: key, valueBytes: DirectoryEntry.byteCount)
+        needed += promise(forPutting: key, valueBytes: DirectoryEntry.posixByteCount)
         if node.isRemoved { needed += SpacePromise(keys: 1, bytes: 64) }
         try take(needed, as: caller, drawsOnReserve: false)
 

@@ -94,6 +94,19 @@ extension CheckRun {
                 }
             case .config:
                 if Self.isPendingRecord(key) { table.pendingCount += isAdded ? 1 : -1 }
+            case .inode:
+                recordInode(key, value, isAdded, table, report)
+            case .link:
+                guard case .link(let qid, let parent, let name)? = try? DecodedKey(key) else {
+                    return
+                }
+                let entryKey = Key.entry(parent: parent, name: name)
+                table.count(
+                    link: qid, entryHash: entryKey.withBytes { MetroHash64.hash($0) },
+                    by: isAdded ? 1 : -1)
+            case .attribute:
+                guard let attribute = AttributeKeyView(key) else { return }
+                table.count(attribute: attribute.qid, by: isAdded ? 1 : -1)
             case .label, .snapshot, .deadlist, nil:
                 break
             }
@@ -109,6 +122,13 @@ extension CheckRun {
         _ table: HierarchyTable, _ report: (HierarchyFault) -> Void
     ) {
         guard let place = EntryKeyView(key) else { return }
+        if isAdded, !isName(place) { report(.name(Key(key))) }
+        if let link = LinkRecord(value) {
+            if isAdded, !isPosix { report(.posix(Key(key))) }
+            return table.count(
+                name: link.qidPath, in: place.parent, entryHash: MetroHash64.hash(key),
+                by: isAdded ? 1 : -1)
+        }
         let entry: DirectoryEntry
         var length: UInt64
         do throws(RecordError) {
@@ -119,18 +139,49 @@ extension CheckRun {
         guard isAdded else { return table.remove(entry: entry, parent: place.parent) }
         table.add(
             entry: entry, parent: place.parent, length: length, keyHash: MetroHash64.hash(key))
-        if length > UInt64(Int64.max) { report(.fileLength(Key(key), length)) }
+        check(entry, length, Key(key), report)
+    }
+
+    /// The entry of a file that has several names.
+    private func recordInode(
+        _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ isAdded: Bool,
+        _ table: HierarchyTable, _ report: (HierarchyFault) -> Void
+    ) {
+        guard case .inode(let qid)? = try? DecodedKey(key) else { return }
+        let entry: DirectoryEntry
+        var length: UInt64
+        do throws(RecordError) {
+            (entry, length) = try DirectoryEntry.decodingAnyLength(value)
+        } catch {
+            return report(.entry(Key(key), error))
+        }
+        guard isAdded else { return table.remove(inode: qid) }
+        table.add(inode: qid, entry, length: length)
+        if entry.qidPath != qid || entry.isDirectory { report(.inode(qid: qid)) }
+        check(entry, length, Key(key), report)
+    }
+
+    /// What can be said of an entry without anything else.
+    private func check(
+        _ entry: DirectoryEntry, _ length: UInt64, _ key: Key, _ report: (HierarchyFault) -> Void
+    ) {
+        if length > UInt64(Int64.max) { report(.fileLength(key, length)) }
+        if entry.posix != nil, !isPosix { report(.posix(key)) }
         // The server's own files have numbers from bit 63 on.
         if entry.qidPath >= superblock.nextQid, entry.qidPath < 1 << 63 {
-            report(.qidRange(qid: entry.qidPath, name: Key(key), next: superblock.nextQid))
+            report(.qidRange(qid: entry.qidPath, name: key, next: superblock.nextQid))
         }
         if UInt32(entry.qidType) != entry.mode >> 24 {
-            report(.qidType(name: Key(key), type: entry.qidType, mode: entry.mode))
+            report(.qidType(name: key, type: entry.qidType, mode: entry.mode))
         }
+    }
+
+    /// Whether the disk has what the original does not know.
+    var isPosix: Bool { superblock.features.contains(.posix) }
+
+    private func isName(_ place: EntryKeyView) -> Bool {
         let isRoot = place.parent == .max
-        if isRoot != place.name.isEmpty || !isRoot && !Self.isFileName(place.name) {
-            report(.name(Key(key)))
-        }
+        return isRoot == place.name.isEmpty && (isRoot || Self.isFileName(place.name))
     }
 
     private static func isFileName(_ name: UnsafeRawBufferPointer) -> Bool {

@@ -48,7 +48,8 @@ extension CheckRun {
         if !isAtHome(key) {
             fault(.node(pointer.address, walk.tree, .foreignKey(Key(key))))
         }
-        if key.count > Geometry.keyBytesMax || valueBytes > Geometry.valueBytesMax {
+        let keyBytesMax = isPosix ? Geometry.posixKeyBytesMax : Geometry.keyBytesMax
+        if key.count > keyBytesMax || valueBytes > Geometry.valueBytesMax {
             fault(
                 .node(pointer.address, walk.tree, .oversized(Key(key), valueBytes: valueBytes)))
         }
@@ -59,6 +60,7 @@ extension CheckRun {
         guard let first = key.first, let kind = KeyKind(rawValue: first) else { return false }
         switch kind {
         case .data, .entry, .up: return !walk.isSnapshotTree
+        case .inode, .link, .attribute: return !walk.isSnapshotTree && isPosix
         case .label, .snapshot, .deadlist: return walk.isSnapshotTree
         case .config: return true
         }

@@ -67,7 +67,7 @@ extension CheckRun {
                 CheckedDeadlist(
                     name: .list(generation, birth: birth), generation: generation, birth: birth,
                     record: try DeadlistRecord(decoding: value)))
-        case .data, .entry, .up, .config:
+        case .data, .entry, .up, .config, .inode, .link, .attribute:
             break
         }
     }

@@ -97,6 +97,11 @@ extension Key {
         case .snapshot(let generation): return "snapshot \(generation)"
         case .deadlist(let generation, let birth): return "deadlist (\(generation), \(birth))"
         case .config(let name): return "config \"\(printable(name))\""
+        case .inode(let qid): return "inode \(qid)"
+        case .link(let qid, let parent, let name):
+            return "link \"\(printable(name))\" in \(parent) of \(qid)"
+        case .attribute(let qid, let name, let part):
+            return "attribute \"\(printable(name))\" part \(part) of \(qid)"
         }
     }
 }

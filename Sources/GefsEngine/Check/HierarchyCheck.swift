@@ -66,6 +66,21 @@ struct HierarchyCheck {
         if slot.childCount > 0, !slot.isDirectory {
             faults.append(.noDirectory(qid: slot.qid, entryCount: Int(slot.childCount)))
         }
+        if slot.isInode {
+            if slot.nameCount != slot.linkCount || slot.linkHash != 0
+                || Int64(slot.statedLinks) != Int64(slot.nameCount)
+            {
+                faults.append(
+                    .links(
+                        qid: slot.qid, names: Int(slot.nameCount), back: Int(slot.linkCount),
+                        stated: Int(slot.statedLinks)))
+            }
+        } else if slot.nameCount > 0 || slot.linkCount > 0 {
+            faults.append(.strayLink(qid: slot.qid))
+        }
+        if (slot.attributeCount > 0) != slot.hasAttributes {
+            faults.append(.attributes(qid: slot.qid, parts: Int(slot.attributeCount)))
+        }
         guard slot.isDirectory else {
             if slot.upCount > 0 { faults.append(.strayUp(qid: slot.qid)) }
             return

@@ -36,6 +36,16 @@ public enum HierarchyFault: Hashable, Sendable {
     /// A length beyond what a signed number can say; dialect R makes such files, no other
     /// implementation can use them.
     case fileLength(Key, UInt64)
+    /// What only a volume with the feature `posix` may have.
+    case posix(Key)
+    /// An inode key whose entry is another file's, or a directory's.
+    case inode(qid: UInt64)
+    /// The names of a file, what leads from it back to them, and what it says do not agree.
+    case links(qid: UInt64, names: Int, back: Int, stated: Int)
+    /// A name among several of a file that has no entry of its own.
+    case strayLink(qid: UInt64)
+    /// A file has extended attributes and does not say so, or says so and has none; or it is gone.
+    case attributes(qid: UInt64, parts: Int)
 }
 
 extension HierarchyFault: Fault {
@@ -66,6 +76,11 @@ extension HierarchyFault: Fault {
         case .orphanData: "files.orphanData"
         case .dataPastEnd: "files.dataPastEnd"
         case .fileLength: "files.fileLength"
+        case .posix: "files.posix"
+        case .inode: "files.inode"
+        case .links: "files.links"
+        case .strayLink: "files.strayLink"
+        case .attributes: "files.attributes"
         }
     }
 
@@ -97,6 +112,13 @@ extension HierarchyFault: Fault {
         case .dataPastEnd(let count, let isPending):
             "\(count) data blocks past the end of their file (\(Self.cause(isPending)))"
         case .fileLength(let key, let length): "\(key.outline): length \(length)"
+        case .posix(let key): "\(key.outline): has no place on a disk without the feature posix"
+        case .inode(let qid): "inode \(qid) is the entry of another file, or of a directory"
+        case .links(let qid, let names, let back, let stated):
+            "file \(qid) has \(names) names, \(back) that it leads back to, and states \(stated)"
+        case .strayLink(let qid): "a name or a way back of file \(qid), which has no entry for several"
+        case .attributes(let qid, let parts):
+            "file \(qid) has \(parts) parts of extended attributes, which is not what its entry says"
         }
     }
 

@@ -1,7 +1,7 @@
 import GefsFormat
 
 /// What is known about each qid of one tree, so that entries, ways up and data can be held
-/// against each other. 72 bytes a slot, of which up to two are kept for each qid.
+/// against each other. 96 bytes a slot, of which up to two are kept for each qid.
 ///
 /// Records can be added and taken away in any order, as long as none is taken away that is not
 /// there, and what replaces another is added first. So the table can follow from tree to tree.
@@ -29,6 +29,14 @@ final class HierarchyTable {
         var entryCount: Int16 = 0
         var upCount: Int16 = 0
         var flags: UInt8 = 0
+        /// Names of a file that has several, those that lead back from it, and how many it says.
+        var nameCount: Int32 = 0
+        var linkCount: Int32 = 0
+        var statedLinks: UInt32 = 0
+        /// Parts of extended attributes.
+        var attributeCount: Int32 = 0
+        /// 0 where the names are those that lead back.
+        var linkHash: UInt64 = 0
 
         static let used: UInt8 = 1
         static let directory: UInt8 = 2
@@ -36,12 +44,29 @@ final class HierarchyTable {
         static let dirty: UInt8 = 4
         /// The highest offset of its data is not known.
         static let unknownEnd: UInt8 = 8
+        /// Its entry is that of a file with several names.
+        static let inode: UInt8 = 16
+        /// Its entry says that it has extended attributes.
+        static let attributes: UInt8 = 32
+
+        /// What an entry says of the file itself.
+        mutating func note(_ entry: DirectoryEntry, length: UInt64) {
+            self.length = length
+            flags &= ~(Self.directory | Self.inode | Self.attributes)
+            if entry.isDirectory { flags |= Self.directory }
+            if entry.posix?.hasAttributes ?? false { flags |= Self.attributes }
+        }
 
         var isUsed: Bool { flags & Self.used != 0 }
+        /// Whether it has an entry of its own for several names.
+        var isInode: Bool { entryCount > 0 && flags & Self.inode != 0 }
+        /// Whether it has an entry that says that there are extended attributes.
+        var hasAttributes: Bool { entryCount > 0 && flags & Self.attributes != 0 }
         /// Whether it has an entry, and is a directory by it.
         var isDirectory: Bool { entryCount > 0 && flags & Self.directory != 0 }
         var isEmpty: Bool {
             entryCount == 0 && upCount == 0 && dataCount == 0 && childCount == 0
+                && nameCount == 0 && linkCount == 0 && attributeCount == 0
         }
         /// Whether only a look at its data can tell if some is past the end.
         var needsCount: Bool {
@@ -116,11 +141,44 @@ final class HierarchyTable {
             slot.entryCount &+= 1
             slot.parent = parent
             slot.entryHash = keyHash
-            slot.length = length
-            slot.flags =
-                entry.isDirectory ? slot.flags | Slot.directory : slot.flags & ~Slot.directory
+            slot.note(entry, length: length)
         }
         countChild(of: parent, by: 1)
+    }
+
+    /// The entry of a file that has several names.
+    func add(inode qid: UInt64, _ entry: DirectoryEntry, length: UInt64) {
+        touch(qid) { slot in
+            slot.entryCount &+= 1
+            slot.note(entry, length: length)
+            slot.flags |= Slot.inode
+            slot.statedLinks = entry.posix?.linkCount ?? 0
+        }
+    }
+
+    func remove(inode qid: UInt64) {
+        touch(qid) { $0.entryCount &-= 1 }
+    }
+
+    /// One of several names of a file.
+    func count(name qid: UInt64, in parent: UInt64, entryHash: UInt64, by change: Int32) {
+        touch(qid) { slot in
+            slot.nameCount &+= change
+            slot.linkHash ^= entryHash
+        }
+        countChild(of: parent, by: change)
+    }
+
+    /// What leads from a file back to one of its names.
+    func count(link qid: UInt64, entryHash: UInt64, by change: Int32) {
+        touch(qid) { slot in
+            slot.linkCount &+= change
+            slot.linkHash ^= entryHash
+        }
+    }
+
+    func count(attribute qid: UInt64, by change: Int32) {
+        touch(qid) { $0.attributeCount &+= change }
     }
 
     func remove(entry: DirectoryEntry, parent: UInt64) {

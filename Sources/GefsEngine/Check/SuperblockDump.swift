@@ -42,7 +42,7 @@ public struct SuperblockDump: Hashable, Sendable, Encodable, CustomStringConvert
         snapshotTreeHash = hexadecimal(superblock.snapshotTreeRoot.hash)
         pendingHead = superblock.pendingHead.address.description
         pendingTail = superblock.pendingTail.address.description
-        featureFlags = superblock.featureFlags
+        featureFlags = superblock.features.rawValue
         nextQid = superblock.nextQid
         nextGeneration = superblock.nextGeneration.rawValue
         commitGeneration = superblock.commitGeneration

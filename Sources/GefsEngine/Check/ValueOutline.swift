@@ -15,7 +15,10 @@ enum ValueOutline {
                 return nil
             }
             return BlockPointer(decoding: base).outline
-        case .entry:
+        case .entry, .inode:
+            if let link = LinkRecord(value) {
+                return "link to \(link.qidPath), mode 0\(String(link.kind, radix: 8))"
+            }
             return (try? DirectoryEntry.decodingAnyLength(value)).map(entry)
         case .up:
             return Key(value).outline
@@ -29,8 +32,10 @@ enum ValueOutline {
             return (try? DeadlistRecord(decoding: value)).map {
                 "from \($0.head.outline) to \($0.tail.outline)"
             }
-        case .config:
+        case .config, .attribute:
             return "\"\(printable(value))\""
+        case .link:
+            return value.isEmpty ? "" : nil
         }
     }
 
@@ -40,6 +45,10 @@ enum ValueOutline {
             + "mtime \(entry.modificationTime) atime \(entry.accessTime) "
             + "uid \(entry.uid) gid \(entry.gid) muid \(entry.muid) "
             + "flags \(hexadecimal(entry.flags))"
+            + (entry.posix.map {
+                " ctime \($0.changeTime) links \($0.linkCount)"
+                    + ($0.hasAttributes ? " attributes" : "")
+            } ?? "")
     }
 
     private static func snapshot(_ record: SnapshotRecord) -> String {

@@ -76,7 +76,7 @@ extension FileSystem {
                 guard branch.valueLocked(key, below: below) == nil else { return false }
                 try branch.checkWritable(directory)
                 let needed = branch.promise(
-                    forPutting: key, valueBytes: DirectoryEntry.byteCount)
+                    forPutting: key, valueBytes: DirectoryEntry.posixByteCount)
                 try branch.take(needed, as: caller, drawsOnReserve: false)
                 branch.put(file.entry, key, isNew: true)
                 return true

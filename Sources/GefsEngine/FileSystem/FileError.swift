@@ -73,6 +73,12 @@ public enum FileError: Error, Hashable, Sendable {
     /// The users file is not acceptable; the line counts from 1.
     case badUsersFile(line: Int, UsersFileFault)
     case fileTooBig
+    /// What the disk has no place for.
+    case unsupported
+    case tooManyLinks
+    case noAttribute
+    /// An extended attribute, or all of a file together.
+    case attributeTooBig
 
     /// The system has no thread left for the volume to write with.
     case outOfThreads

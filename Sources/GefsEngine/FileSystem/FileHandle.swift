@@ -11,6 +11,9 @@ public final class FileHandle: @unchecked Sendable {
     /// What the parent allowed when the handle was walked to. Source: SEMANTICS 3.
     var parentProtection: Protection?
     let fileSystem: FileSystem
+    /// Which of several names the handle came by; nil where the file's node knows. Holds a reference
+    /// to the directory. Guarded by the branch's lock.
+    var place: FilePlace?
 
     /// Guards what follows; never held together with a branch's lock, but for taking that inside.
     let lock = Lock()
@@ -57,4 +60,24 @@ struct DirectoryListing {
     var lastKey: [UInt8]?
     /// The dump directory's next label.
     var lastLabel: [UInt8]?
+}
+
+/// A name in a directory.
+struct FilePlace {
+    let parent: FileNode
+    let name: [UInt8]
+
+    var key: Key { FileNode.nameKey(parent, name) }
+
+    /// The way back to it from a file that has several names.
+    func link(of qid: UInt64) -> Key { Key.link(qid, parent: parent.qidPath, name: name) }
+}
+
+extension FileHandle {
+    /// The name that the handle stands for; nil for a root. The branch's lock is held.
+    var currentPlace: FilePlace? {
+        if let place { return place }
+        guard let node, let parent = node.parent else { return nil }
+        return FilePlace(parent: parent, name: node.name)
+    }
 }

@@ -4,7 +4,8 @@ import GefsFormat
 ///
 /// Invariants, all under the branch's lock:
 /// - `entry` equals what the branch's layers hold for the file's key, until the file is removed.
-/// - A node is in its branch's table while `references` > 0, and holds a reference to its parent.
+/// - A node is in its branch's table while `references` > 0 and it is not lost, and holds a reference
+///   to its parent.
 final class FileNode: @unchecked Sendable {
     let branch: Branch
     let qidPath: UInt64
@@ -26,16 +27,20 @@ final class FileNode: @unchecked Sendable {
     var isLost = false
     /// Nothing lies beyond the end: no data block, and the last block's rest is zero.
     var hasCleanTail = false
-    /// When the file was last changed in any way, where that is known: a volume has no place for it.
-    /// Nanoseconds since 1970.
-    var changeTime: Int64?
+    /// The file has several names, or once had: its entry lies under a key of its own. Then `parent`
+    /// and `name` say where it was first found, and each handle where it came from.
+    var isLinked: Bool
+    /// Change time on a volume whose entries have no place for it.
+    private var volatileChangeTime: Int64?
     /// The branch's freeze count when the file was made, while nothing of it can lie below the
     /// active layer; nil for a file that was looked up.
     var createdAtFreeze: UInt64?
 
     init(
-        branch: Branch, parent: FileNode?, name: [UInt8], entry: DirectoryEntry
+        branch: Branch, parent: FileNode?, name: [UInt8], entry: DirectoryEntry,
+        isLinked: Bool = false
     ) {
+        self.isLinked = isLinked
         self.branch = branch
         self.parent = parent
         self.name = name
@@ -55,8 +60,30 @@ final class FileNode: @unchecked Sendable {
     }
 
     /// Key of the directory entry.
-    var key: Key {
+    var key: Key { isLinked ? Key.inode(qidPath) : Self.nameKey(parent, name) }
+
+    /// Key of a name in a directory; without one, of a root.
+    static func nameKey(_ parent: FileNode?, _ name: [UInt8]) -> Key {
         Key.entry(parent: parent?.qidPath ?? .max, name: name)
+    }
+
+    /// The value of a key that names the file.
+    var nameValue: [UInt8] {
+        isLinked
+            ? LinkRecord(qidPath: qidPath, kind: PosixBits.unchangeable(of: entry.mode)).encoded()
+            : entry.encoded()
+    }
+
+    /// When the file was last changed in any way, in nanoseconds since 1970, where that is known.
+    var changeTime: Int64? {
+        get { entry.posix?.changeTime ?? volatileChangeTime }
+        set {
+            if let newValue, entry.posix != nil {
+                entry.posix?.changeTime = newValue
+            } else {
+                volatileChangeTime = newValue
+            }
+        }
     }
 
     var isDirectory: Bool { entry.isDirectory }

@@ -44,14 +44,22 @@ extension FileSystem {
         let branch = node.branch
         struct Found {
             var target: [UInt8]?
+            var own = Remains()
             var data = DataKeys()
         }
-        let newKey = branch.lock.locked { self.newKey(node, changes) }
+        let newPlace = branch.lock.locked { self.newPlace(handle, changes) }
         try withRoom(caller) { () throws(FileError) -> Void in
             try branch.update { (view: BelowView) throws(FileError) -> Found in
                 var found = Found()
-                if let newKey {
-                    found.target = try branch.valueBelow(newKey, view, mayBlock: caller.mayBlock)
+                if let newPlace {
+                    found.target = try branch.valueBelow(
+                        newPlace.key, view, mayBlock: caller.mayBlock)
+                    let place = branch.lock.locked { handle.currentPlace }
+                    found.own.isLinked = branch.lock.locked { node.isLinked }
+                    if let place, found.own.isLinked {
+                        found.own.name = try branch.valueBelow(
+                            place.key, view, mayBlock: caller.mayBlock)
+                    }
                 }
                 if let length = changes.length,
                     branch.lock.locked({ length < UInt64(bitPattern: node.entry.length) })
@@ -65,20 +73,29 @@ extension FileSystem {
                 // Permission was settled on this very state, or on one that the same caller saw.
                 var changes = changes
                 try checkChanges(&changes, node, handle, caller, users)
-                if let newKey, branch.valueLocked(newKey, below: found.target) != nil {
-                    throw .exists
-                }
                 try branch.checkWritable(node)
-                // Its directory is another one: the caller's way to the file is gone.
-                if changes.name != nil, self.newKey(node, changes) != newKey { throw .removed }
-                try branch.change(node, changes, newKey, found.data, as: caller)
+                var places: (old: FilePlace, new: FilePlace)?
+                if changes.name != nil {
+                    guard let old = handle.currentPlace, let newPlace,
+                        // Its directory is another one: the caller's way to the file is gone.
+                        old.parent === newPlace.parent,
+                        try branch.isName(old, of: node, below: found.own)
+                    else { throw .removed }
+                    if branch.valueLocked(newPlace.key, below: found.target) != nil {
+                        throw .exists
+                    }
+                    places = (old, newPlace)
+                }
+                try branch.change(node, changes, places, found.data, as: caller)
+                if let newPlace, places != nil, handle.place != nil { handle.place = newPlace }
             }
         }
     }
 
-    /// The key that a file is to be renamed to. Lock held.
-    private func newKey(_ node: FileNode, _ changes: AttributeChanges) -> Key? {
-        changes.name.map { Key.entry(parent: node.parent?.qidPath ?? .max, name: $0) }
+    /// The name that a file is to get. Lock held.
+    private func newPlace(_ handle: FileHandle, _ changes: AttributeChanges) -> FilePlace? {
+        guard let name = changes.name, let place = handle.currentPlace else { return nil }
+        return FilePlace(parent: place.parent, name: name)
     }
 
     /// Checks every rule; fields that change nothing become nil. Lock held.
@@ -121,12 +138,12 @@ extension FileSystem {
         _ name: [UInt8], _ changes: inout AttributeChanges, _ node: FileNode,
         _ handle: FileHandle, _ caller: Caller, _ users: UserTable
     ) throws(FileError) {
-        if name == node.name || (node.parent == nil && name == [UInt8(ascii: "/")]) {
+        if name == handle.currentPlace?.name || (node.parent == nil && name == [UInt8(ascii: "/")]) {
             changes.name = nil
             return
         }
         try name.withBytes { (bytes) throws(FileError) -> Void in
-            try FileName.check(bytes)
+            try FileName.check(bytes, isPosix: volume.isPosix)
         }
         try checkRemovable(handle, node, caller, users)
     }
@@ -160,20 +177,22 @@ extension FileSystem {
 }
 
 extension Branch {
-    /// Makes a checked change. Lock held; `newKey` is free.
+    /// Makes a checked change. Lock held; the new one of the places is free.
     func change(
-        _ node: FileNode, _ changes: AttributeChanges, _ newKey: Key?, _ data: DataKeys,
-        as caller: Caller
+        _ node: FileNode, _ changes: AttributeChanges,
+        _ places: (old: FilePlace, new: FilePlace)?, _ data: DataKeys, as caller: Caller
     ) throws(FileError) {
-        var needed = promise(forPutting: node.key, valueBytes: DirectoryEntry.byteCount)
-        if let newKey, let parent = node.parent {
-            needed += promise(forPutting: newKey, valueBytes: DirectoryEntry.byteCount)
-            needed += promise(forPutting: parent.key, valueBytes: DirectoryEntry.byteCount)
-            needed += SpacePromise(keys: 1, bytes: newKey.bytes.count)
+        var needed = promise(forPutting: node.key, valueBytes: DirectoryEntry.posixByteCount)
+        if let place = places?.new {
+            needed += promise(forPutting: place.key, valueBytes: DirectoryEntry.posixByteCount)
+            needed += promise(
+                forPutting: place.parent.key, valueBytes: DirectoryEntry.posixByteCount)
+            needed += SpacePromise(
+                keys: node.isLinked ? 4 : 1, bytes: 4 * place.key.bytes.count + 300)
         }
         // What only makes room must work on a full disk.
         let shrinks = changes.length.map { $0 < UInt64(bitPattern: node.entry.length) } ?? false
-        try take(needed, as: caller, drawsOnReserve: shrinks && newKey == nil)
+        try take(needed, as: caller, drawsOnReserve: shrinks && places == nil)
         if let length = changes.length {
             if length < UInt64(bitPattern: node.entry.length) {
                 try shrink(node, to: length, data, as: caller)
@@ -192,17 +211,14 @@ extension Branch {
         if let time = changes.modificationTime { node.entry.modificationTime = time }
         if let owner = changes.owner { node.entry.uid = owner.rawValue }
         if let group = changes.group { node.entry.gid = group.rawValue }
-        if changes.name != nil, let newKey, let parent = node.parent, let name = changes.name {
-            removeKey(node.key)
-            tell(.name(node.name, directory: parent.qidPath), as: caller)
-            tell(.name(name, directory: parent.qidPath), as: caller)
-            node.name = name
-            put(node.entry, newKey, isNew: true)
-            if node.isDirectory { put(Key.up(node.qidPath), newKey.bytes, isNew: false) }
-            stamp(parent, as: caller)
-            put(parent)
-        } else {
-            put(node)
+        guard let (old, new) = places else { return put(node) }
+        removeKey(old.key)
+        put(new.key, node.nameValue, isNew: true)
+        moveLinks(of: node, from: old, to: new)
+        for place in [old, new] {
+            tell(.name(place.name, directory: place.parent.qidPath), as: caller)
         }
+        stamp(new.parent, as: caller)
+        put(new.parent)
     }
 }

@@ -67,7 +67,7 @@ extension Branch {
     ) throws(FileError) {
         let qid = node.qidPath
         let end = Geometry.blockCount(coveringBytes: length)
-        var needed = promise(forPutting: node.key, valueBytes: DirectoryEntry.byteCount)
+        var needed = promise(forPutting: node.key, valueBytes: DirectoryEntry.posixByteCount)
         needed += promise(forRemovingData: keys.hasMore ? 1 : keys.indices.count)
         try take(needed, as: caller, drawsOnReserve: true)
         dropDirty(qid, from: end)

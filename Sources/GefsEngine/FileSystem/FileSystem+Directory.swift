@@ -47,14 +47,16 @@ extension FileSystem {
         var total = 0
         var lastKey = listing.lastKey
         var isFull = false
-        var fault: RecordError?
+        var fault: FileError?
         try node.branch.scan(
             prefix: Key.entryPrefix(node.qidPath), after: listing.lastKey,
             mayBlock: caller.mayBlock
         ) { key, value in
             let entry: DirectoryEntry
-            do throws(RecordError) {
-                entry = try DirectoryEntry(decoding: value)
+            do throws(FileError) {
+                let found = try node.branch.entry(ofName: value, mayBlock: caller.mayBlock)
+                guard let found else { return true }
+                entry = found
             } catch {
                 fault = error
                 return false
@@ -74,7 +76,7 @@ extension FileSystem {
             }
             return true
         }
-        if let fault { throw .badRecord(fault, root: node.branch.record.root.address) }
+        if let fault { throw fault }
         if isFull, total == 0 { throw .recordDoesNotFit }
         listing.lastKey = lastKey
         return total

@@ -68,7 +68,7 @@ extension FileSystem {
         in handle: FileHandle, name: UnsafeRawBufferPointer, mode: UInt32, _ openMode: OpenMode,
         as caller: Caller
     ) throws(FileError) {
-        try FileName.check(name)
+        try FileName.check(name, isPosix: volume.isPosix)
         try FileMode.checkCreation(mode)
         guard let directory = handle.node else { throw .permissionDenied }
         if handle.isOpen { throw .alreadyOpen }

@@ -81,6 +81,12 @@ extension FileHandle {
         }
     }
 
+    /// Whether nothing of the file is left: its branch went back to a state that has it not.
+    public var isLost: Bool {
+        guard let node else { return false }
+        return node.branch.lock.locked { node.isLost }
+    }
+
     /// Whether the file has lost its name.
     public var isRemoved: Bool {
         guard let node else { return false }

@@ -51,7 +51,14 @@ extension FileSystem {
                 node.branch.addUserAgain()
             }
         }
-        return FileHandle(self, node: handle.node, parentProtection: handle.parentProtection)
+        let other = FileHandle(
+            self, node: handle.node, parentProtection: handle.parentProtection)
+        handle.node?.branch.lock.locked {
+            guard let place = handle.place else { return }
+            place.parent.references += 1
+            other.place = place
+        }
+        return other
     }
 
     /// Goes from a directory to the entry `name`, or to its parent with `..`.
@@ -67,7 +74,7 @@ extension FileSystem {
         if name.count == 2, name[0] == UInt8(ascii: "."), name[1] == UInt8(ascii: ".") {
             return try walkUp(node, as: caller)
         }
-        if name.count > Geometry.nameBytesMax { throw .nameTooLong }
+        if name.count > volume.nameBytesMax { throw .nameTooLong }
         let key = Key.entry(parent: node.qidPath, name: name)
         let users = self.users
         while true {
@@ -83,6 +90,10 @@ extension FileSystem {
                 branch.lock.unlock()
                 throw .notFound
             case .value(let bytes):
+                if let link = LinkRecord(bytes) {
+                    branch.lock.unlock()
+                    return try enter(link, key, name, node, as: caller)
+                }
                 defer { branch.lock.unlock() }
                 return try enter(branch.decodeEntry(Array(bytes)), name, node)
             case .absent:
@@ -92,6 +103,9 @@ extension FileSystem {
             branch.lock.unlock()
             guard let bytes = try branch.valueBelow(key, view, mayBlock: caller.mayBlock) else {
                 throw .notFound
+            }
+            if let link = bytes.withUnsafeBytes({ LinkRecord($0) }) {
+                return try enter(link, key, name, node, as: caller)
             }
             let entry = try branch.decodeEntry(bytes)
             branch.lock.lock()
@@ -122,6 +136,37 @@ extension FileSystem {
         node.handles += 1
         parent.branch.addUserAgain()
         return FileHandle(self, node: node, parentProtection: Protection(parent.entry))
+    }
+
+    /// Goes to a file that has several names. Takes the lock.
+    private func enter(
+        _ link: LinkRecord, _ key: Key, _ name: UnsafeRawBufferPointer, _ parent: FileNode,
+        as caller: Caller
+    ) throws(FileError) -> FileHandle {
+        let branch = parent.branch
+        let inodeKey = Key.inode(link.qidPath)
+        typealias Found = (name: [UInt8]?, inode: [UInt8]?)
+        return try branch.update { (view: BelowView) throws(FileError) -> Found in
+            (
+                try branch.valueBelow(key, view, mayBlock: caller.mayBlock),
+                try branch.valueBelow(inodeKey, view, mayBlock: caller.mayBlock)
+            )
+        } _: { (found: Found) throws(FileError) -> FileHandle in
+            guard let value = branch.valueLocked(key, below: found.name) else { throw .notFound }
+            guard value.withUnsafeBytes({ LinkRecord($0) }) == link else { throw .interference }
+            guard let bytes = branch.valueLocked(inodeKey, below: found.inode) else {
+                throw .badRecord(
+                    .danglingLink(qid: link.qidPath), root: branch.record.root.address)
+            }
+            let node = branch.adopt(
+                try branch.decodeEntry(bytes), name: Array(name), parent: parent, isLinked: true)
+            node.handles += 1
+            branch.addUserAgain()
+            let handle = FileHandle(self, node: node, parentProtection: Protection(parent.entry))
+            handle.place = FilePlace(parent: parent, name: Array(name))
+            parent.references += 1
+            return handle
+        }
     }
 
     private func walkUp(_ node: FileNode, as caller: Caller) throws(FileError) -> FileHandle {
@@ -158,6 +203,10 @@ extension FileSystem {
         let job = branch.lock.locked { () -> ClearJob? in
             node.handles -= 1
             if handle.isIdle { node.idleHandles -= 1 }
+            if let place = handle.place {
+                handle.place = nil
+                _ = branch.release(place.parent)
+            }
             branch.removeUser()
             return branch.release(node)
         }

@@ -163,7 +163,7 @@ public final class FileSystem: @unchecked Sendable {
                 qid: node.qid, mode: entry.mode, accessTime: entry.accessTime,
                 modificationTime: entry.modificationTime,
                 length: node.isDirectory ? 0 : UInt64(bitPattern: entry.length),
-                name: node.parent == nil ? [UInt8(ascii: "/")] : node.name,
+                name: handle.currentPlace?.name ?? [UInt8(ascii: "/")],
                 owner: UserID(rawValue: entry.uid), group: UserID(rawValue: entry.gid),
                 lastModifier: UserID(rawValue: entry.muid))
         }

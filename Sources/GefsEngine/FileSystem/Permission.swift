@@ -38,17 +38,23 @@ struct Protection: Sendable {
     }
 }
 
-/// Which names a file may have. Source: SEMANTICS 4, Tcreate; 12.8.
+/// Which names a file may have. Source: SEMANTICS 4, Tcreate; 12.8; Docs/FORMAT.md 12.5.
 enum FileName {
-    static func check(_ name: UnsafeRawBufferPointer) throws(FileError) {
+    /// - Parameter isPosix: whether the volume allows every byte but 0 and `/`.
+    static func check(_ name: UnsafeRawBufferPointer, isPosix: Bool) throws(FileError) {
         if name.isEmpty { throw .badName }
-        if name.count > Geometry.nameBytesMax { throw .nameTooLong }
+        if name.count > bytesMax(isPosix: isPosix) { throw .nameTooLong }
         if name.count == 1, name[0] == UInt8(ascii: ".") { throw .badName }
         if name.count == 2, name[0] == UInt8(ascii: "."), name[1] == UInt8(ascii: ".") {
             throw .badName
         }
-        for byte in name where byte < 0x20 || byte == UInt8(ascii: "/") {
+        let lowest: UInt8 = isPosix ? 1 : 0x20
+        for byte in name where byte < lowest || byte == UInt8(ascii: "/") {
             throw .badName
         }
+    }
+
+    static func bytesMax(isPosix: Bool) -> Int {
+        isPosix ? Geometry.posixNameBytesMax : Geometry.nameBytesMax
     }
 }

@@ -45,7 +45,7 @@ extension Branch {
     fileprivate func change(
         _ node: FileNode, _ changes: PosixChanges, _ data: DataKeys, as caller: Caller
     ) throws(FileError) {
-        var needed = promise(forPutting: node.key, valueBytes: DirectoryEntry.byteCount)
+        var needed = promise(forPutting: node.key, valueBytes: DirectoryEntry.posixByteCount)
         needed += SpacePromise(keys: 1, bytes: 64)
         try take(
             needed, as: caller, drawsOnReserve: false)
@@ -58,12 +58,7 @@ extension Branch {
             }
             node.entry.modificationTime = now
         }
-        if let permissions = changes.permissions {
-            node.entry.mode =
-                node.entry.mode & ~PosixBits.changeable
-                | PosixMode.entryBits(permissions: permissions)
-            node.entry.qidType = UInt8(truncatingIfNeeded: node.entry.mode >> 24)
-        }
+        if let permissions = changes.permissions { node.entry.setPermissions(permissions) }
         if let owner = changes.owner { node.entry.uid = owner.rawValue }
         if let group = changes.group { node.entry.gid = group.rawValue }
         if let time = changes.accessTime { node.entry.accessTime = time }

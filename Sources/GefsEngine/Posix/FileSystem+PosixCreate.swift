@@ -16,7 +16,7 @@ extension FileSystem {
         _ name: UnsafeRawBufferPointer, in directory: FileHandle, _ creation: PosixCreation,
         as caller: Caller
     ) throws(FileError) -> (FileHandle, PosixStatus) {
-        try FileName.check(name)
+        try FileName.check(name, isPosix: volume.isPosix)
         guard let parent = directory.node else { throw .permissionDenied }
         guard creation.content.count <= Geometry.blockBytes else { throw .fileTooBig }
         let branch = parent.branch
@@ -48,21 +48,26 @@ extension Branch {
         _ creation: PosixCreation, as caller: Caller
     ) throws(FileError) -> FileNode {
         let isDirectory = creation.mode & ModeBits.directory != 0
-        var needed = promise(forPutting: key, valueBytes: DirectoryEntry.byteCount)
-        needed += promise(forPutting: directory.key, valueBytes: DirectoryEntry.byteCount)
+        var needed = promise(forPutting: key, valueBytes: DirectoryEntry.posixByteCount)
+        needed += promise(forPutting: directory.key, valueBytes: DirectoryEntry.posixByteCount)
         if isDirectory { needed += SpacePromise(keys: 1, bytes: 32 + key.bytes.count) }
         if !creation.content.isEmpty {
             needed += SpacePromise(dataBlocks: 1)
             needed += SpacePromise(keys: 1, bytes: Key.dataRecordBytes)
         }
+        for attribute in creation.attributes {
+            needed += SpacePromise(
+                keys: 1 + attribute.value.count / AttributeKeyView.partBytes,
+                bytes: 400 + 2 * attribute.value.count)
+        }
         try take(needed, as: caller, drawsOnReserve: false)
         let qid = try volume.nextQid()
         let now = volume.now()
-        let entry = DirectoryEntry(
+        var entry = DirectoryEntry(
             qidPath: qid, qidVersion: 0, mode: creation.mode, accessTime: now,
             modificationTime: now, length: Int64(creation.content.count),
             uid: creation.owner.rawValue, gid: creation.group.rawValue,
-            muid: caller.user.rawValue)
+            muid: caller.user.rawValue, posix: posixPart(at: now))
         if !creation.content.isEmpty {
             let buffer = volume.newBuffer()
             buffer.clear(from: 0)
@@ -71,6 +76,10 @@ extension Branch {
                 memcpy(buffer.base, base, bytes.count)
             }
             dirty.insert(buffer, qid, 0)
+        }
+        for attribute in creation.attributes where entry.posix != nil {
+            putAttribute(attribute.name, of: qid, attribute.value)
+            entry.posix?.hasAttributes = true
         }
         put(entry, key, isNew: true)
         if isDirectory { put(Key.up(qid), key.bytes, isNew: true) }

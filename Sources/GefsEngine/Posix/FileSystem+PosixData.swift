@@ -99,7 +99,7 @@ extension FileSystem {
                 let indices = keys.indices.filter { $0 < next }
                 var needed = branch.promise(forRemovingData: indices.count)
                 needed += branch.promise(
-                    forPutting: node.key, valueBytes: DirectoryEntry.byteCount)
+                    forPutting: node.key, valueBytes: DirectoryEntry.posixByteCount)
                 needed += SpacePromise(keys: 1, bytes: 64)
                 try branch.take(needed, as: caller, drawsOnReserve: true)
                 branch.dropDirty(node.qidPath, in: blocks.lowerBound..<next)

@@ -19,14 +19,15 @@ extension FileSystem {
         if isLost { throw .removed }
         if isRemoved { return [] }
         var entries: [PosixEntry] = []
-        var fault: RecordError?
+        var fault: FileError?
         try node.branch.scan(
             prefix: Key.entryPrefix(node.qidPath),
             after: name.map { Key.entry(parent: node.qidPath, name: $0).bytes },
             mayBlock: caller.mayBlock
         ) { key, value in
-            do throws(RecordError) {
-                let entry = try DirectoryEntry(decoding: value)
+            do throws(FileError) {
+                let entry = try node.branch.entry(ofName: value, mayBlock: caller.mayBlock)
+                guard let entry else { return true }
                 entries.append(
                     PosixEntry(
                         name: Array(UnsafeRawBufferPointer(rebasing: key[11..<(key.count - 1)])),
@@ -37,7 +38,7 @@ extension FileSystem {
             }
             return entries.count < limit
         }
-        if let fault { throw .badRecord(fault, root: node.branch.record.root.address) }
+        if let fault { throw fault }
         return entries
     }
 

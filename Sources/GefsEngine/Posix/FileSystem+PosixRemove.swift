@@ -19,8 +19,5 @@ extension FileSystem {
         if handle.administrationFile != nil { throw .permissionDenied }
         try branch.waitForClear(node.qidPath, as: caller)
         try removeEntry(of: handle, as: caller)
-        branch.lock.locked {
-            node.changeTime = branch.volume.now()
-        }
     }
 }

@@ -21,7 +21,18 @@ extension FileSystem {
         to newName: UnsafeRawBufferPointer, in newDirectory: FileHandle, _ rule: RenameRule,
         as caller: Caller
     ) throws(FileError) {
-        try FileName.check(newName)
+        try FileName.check(newName, isPosix: volume.isPosix)
+        try uninterrupted { () throws(FileError) -> Void in
+            try renameOnce(name, in: directory, to: newName, in: newDirectory, rule, as: caller)
+        }
+    }
+
+    /// - Throws: `.interference` where others changed the names meanwhile.
+    private func renameOnce(
+        _ name: UnsafeRawBufferPointer, in directory: FileHandle,
+        to newName: UnsafeRawBufferPointer, in newDirectory: FileHandle, _ rule: RenameRule,
+        as caller: Caller
+    ) throws(FileError) {
         guard let oldParent = directory.node, let newParent = newDirectory.node else {
             throw .permissionDenied
         }
@@ -43,25 +54,26 @@ extension FileSystem {
             throw .notFound
         }
         let change = Renaming(
-            node: node, name: Array(newName), from: oldParent, to: newParent,
-            target: target?.node, exchanges: rule == .exchange)
-        let newKey = Key.entry(parent: newParent.qidPath, name: newName)
+            node: node, from: FilePlace(parent: oldParent, name: Array(name)),
+            to: FilePlace(parent: newParent, name: Array(newName)), target: target?.node,
+            exchanges: rule == .exchange)
         try withRoom(caller) { () throws(FileError) -> Void in
             try branch.update { (view: BelowView) throws(FileError) -> Renaming.Found in
                 var found = Renaming.Found()
-                found.below = try branch.valueBelow(newKey, view, mayBlock: caller.mayBlock)
-                guard let other = change.target, !change.exchanges else { return found }
-                if branch.lock.locked({ other.isDirectory }) {
-                    found.isEmpty = try isEmptyDirectory(other, as: caller)
-                } else {
-                    found.data = try branch.dataKeysBelow(
-                        other.qidPath, from: 0, limit: Branch.inlineClearMax, view,
-                        mayBlock: caller.mayBlock)
+                found.below = try branch.valueBelow(
+                    change.to.key, view, mayBlock: caller.mayBlock)
+                found.source.isLinked = branch.lock.locked { node.isLinked }
+                if found.source.isLinked {
+                    found.source.name = try branch.valueBelow(
+                        change.from.key, view, mayBlock: caller.mayBlock)
+                }
+                if let other = change.target {
+                    found.target = try remains(of: other, at: change.to, view, as: caller)
                 }
                 return found
             } _: { (found: Renaming.Found) throws(FileError) -> Void in
-                try branch.checkRenaming(change, newKey, found)
-                try branch.rename(change, newKey, found, as: caller)
+                try branch.checkRenaming(change, found)
+                try branch.rename(change, found, as: caller)
             }
         }
     }
@@ -82,14 +94,13 @@ private struct Renaming {
     struct Found {
         /// The new name's value below the active layer.
         var below: [UInt8]?
-        var isEmpty = true
-        var data = DataKeys()
+        var source = Remains()
+        var target = Remains()
     }
 
     let node: FileNode
-    let name: [UInt8]
-    let from: FileNode
-    let to: FileNode
+    let from: FilePlace
+    let to: FilePlace
     /// Who has the new name now.
     let target: FileNode?
     let exchanges: Bool
@@ -98,29 +109,32 @@ private struct Renaming {
 extension Branch {
     /// Lock held.
     fileprivate func checkRenaming(
-        _ change: Renaming, _ newKey: Key, _ found: Renaming.Found
+        _ change: Renaming, _ found: Renaming.Found
     ) throws(FileError) {
-        try checkWritable(change.from)
-        try checkWritable(change.to)
-        // Somebody was faster: the kernel asks again.
-        guard !change.node.isRemoved, change.node.parent === change.from else { throw .notFound }
-        let isTaken = valueLocked(newKey, below: found.below) != nil
+        let (from, to) = (change.from.parent, change.to.parent)
+        try checkWritable(from)
+        try checkWritable(to)
+        // Somebody was faster: all is looked up again.
+        guard try isName(change.from, of: change.node, below: found.source) else {
+            throw .interference
+        }
+        let isTaken = valueLocked(change.to.key, below: found.below) != nil
         guard isTaken == (change.target != nil) else { throw .interference }
         if let target = change.target {
-            guard !target.isRemoved, target.parent === change.to, target.name == change.name else {
+            guard try isName(change.to, of: target, below: found.target) else {
                 throw .interference
             }
             if !change.exchanges {
                 guard target.isDirectory == change.node.isDirectory else {
                     throw target.isDirectory ? .isADirectory : .notADirectory
                 }
-                guard found.isEmpty, !hasActiveChild(target) else { throw .directoryNotEmpty }
-            } else if target.isDirectory, isAncestor(target, of: change.from) {
+                try checkEmpty(target, found.target)
+            } else if target.isDirectory, isAncestor(target, of: from) {
                 throw .insideItself
             }
         }
-        guard change.to.isDirectory else { throw .notADirectory }
-        if change.node.isDirectory, isAncestor(change.node, of: change.to) { throw .insideItself }
+        guard to.isDirectory else { throw .notADirectory }
+        if change.node.isDirectory, isAncestor(change.node, of: to) { throw .insideItself }
     }
 
     /// Whether a directory is another one, or lies above it. Lock held.
@@ -135,50 +149,58 @@ extension Branch {
 
     /// Lock held; all is checked.
     fileprivate func rename(
-        _ change: Renaming, _ newKey: Key, _ found: Renaming.Found, as caller: Caller
+        _ change: Renaming, _ found: Renaming.Found, as caller: Caller
     ) throws(FileError) {
         let (node, from, to) = (change.node, change.from, change.to)
+        let (oldKey, newKey) = (from.key, to.key)
         var needed = SpacePromise(
-            keys: 7, bytes: 2 * (node.key.bytes.count + newKey.bytes.count) + 400)
-        needed += promise(forPutting: from.key, valueBytes: DirectoryEntry.byteCount)
-        needed += promise(forPutting: to.key, valueBytes: DirectoryEntry.byteCount)
+            keys: 9, bytes: 4 * (oldKey.bytes.count + newKey.bytes.count) + 600)
+        for parent in [from.parent, to.parent] {
+            needed += promise(forPutting: parent.key, valueBytes: DirectoryEntry.posixByteCount)
+        }
         try take(needed, as: caller, drawsOnReserve: false)
-        let oldKey = node.key
-        let oldName = node.name
+        let now = volume.now()
+        node.changeTime = now
         if let target = change.target, !change.exchanges {
-            try removeFile(target, in: to, found.data, as: caller)
+            try removeName(target, at: to, found.target, as: caller)
             // The name is there again at once.
-            put(node.entry, newKey, isNew: false)
+            put(newKey, node.nameValue, isNew: false)
         } else {
-            put(node.entry, newKey, isNew: change.target == nil)
+            put(newKey, node.nameValue, isNew: change.target == nil)
         }
         if let target = change.target, change.exchanges {
-            put(target.entry, oldKey, isNew: false)
-            if target.isDirectory { put(Key.up(target.qidPath), oldKey.bytes, isNew: false) }
-            move(target, to: from, oldName)
+            target.changeTime = now
+            put(oldKey, target.nameValue, isNew: false)
+            moveLinks(of: target, from: to, to: from)
         } else {
             removeKey(oldKey)
         }
-        if node.isDirectory { put(Key.up(node.qidPath), newKey.bytes, isNew: false) }
-        move(node, to: to, change.name)
-        let now = volume.now()
-        for directory in from === to ? [from] : [from, to] {
+        moveLinks(of: node, from: from, to: to)
+        for directory in from.parent === to.parent ? [to.parent] : [from.parent, to.parent] {
             stamp(directory, as: caller)
             put(directory)
         }
-        tell(.name(oldName, directory: from.qidPath), as: caller)
-        tell(.name(change.name, directory: to.qidPath), as: caller)
-        node.changeTime = now
-        change.target?.changeTime = now
+        for place in [from, to] {
+            tell(.name(place.name, directory: place.parent.qidPath), as: caller)
+        }
     }
 
-    /// Puts a node below another directory. Lock held; whoever renames has both directories open.
-    private func move(_ node: FileNode, to directory: FileNode, _ name: [UInt8]) {
-        node.name = name
-        guard node.parent !== directory else { return }
-        directory.references += 1
-        let old = node.parent
-        node.parent = directory
-        old?.references -= 1
+    /// Makes all that leads from a file to its name lead to another one. Lock held.
+    func moveLinks(of node: FileNode, from old: FilePlace, to new: FilePlace) {
+        if node.isDirectory { put(Key.up(node.qidPath), new.key.bytes, isNew: false) }
+        if node.isLinked {
+            removeKey(old.link(of: node.qidPath))
+            put(new.link(of: node.qidPath), [], isNew: true)
+            put(node)
+        }
+        guard !node.isLinked || (node.parent === old.parent && node.name == old.name) else {
+            return
+        }
+        node.name = new.name
+        guard node.parent !== new.parent else { return }
+        // Whoever renames has both directories open.
+        new.parent.references += 1
+        node.parent = new.parent
+        old.parent.references -= 1
     }
 }

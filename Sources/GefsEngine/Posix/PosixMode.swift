@@ -27,6 +27,9 @@ public enum PosixBits {
     static let kinds: UInt32 = symbolicLink | device | fifo | socket
     /// What `chmod` changes.
     static let changeable: UInt32 = setUser | setGroup | sticky | ModeBits.permissions
+
+    /// What stays of a mode for as long as the file lives: its kind.
+    static func unchangeable(of mode: UInt32) -> UInt32 { mode & ~changeable }
 }
 
 /// A mode of POSIX as an entry's mode, and back.

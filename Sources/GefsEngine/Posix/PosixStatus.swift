@@ -14,12 +14,17 @@ public struct PosixStatus: Sendable {
     public var accessTime: Int64
     /// Nanoseconds since 1970.
     public var modificationTime: Int64
-    /// Nanoseconds since 1970; kept in memory only, while somebody refers to the file.
+    /// Nanoseconds since 1970; without the feature `posix` in memory only, while somebody refers to
+    /// the file.
     public var changeTime: Int64
+    /// Names that the file has; 0 where it has none any more.
+    public var linkCount: UInt32
     public var owner: UserID
     public var group: UserID
     /// The file has no name any more.
     public var isRemoved: Bool
+    /// The file has extended attributes.
+    public var hasAttributes: Bool
 
     init(_ entry: DirectoryEntry, changeTime: Int64?, isRemoved: Bool) {
         qidPath = entry.qidPath
@@ -28,10 +33,12 @@ public struct PosixStatus: Sendable {
         length = entry.isDirectory ? 0 : UInt64(bitPattern: entry.length)
         accessTime = entry.accessTime
         modificationTime = entry.modificationTime
-        self.changeTime = changeTime ?? entry.modificationTime
+        self.changeTime = entry.posix?.changeTime ?? changeTime ?? entry.modificationTime
+        linkCount = isRemoved ? 0 : entry.posix?.linkCount ?? 1
         owner = UserID(rawValue: entry.uid)
         group = UserID(rawValue: entry.gid)
         self.isRemoved = isRemoved
+        hasAttributes = entry.posix?.hasAttributes ?? false
     }
 }
 
@@ -65,6 +72,10 @@ public struct PosixCreation: Sendable {
     public var group: UserID
     /// What the file holds at once: the target of a symbolic link, a device's numbers.
     public var content: [UInt8]
+    /// Extended attributes that it has from the beginning; none without the feature `posix`.
+    public var attributes: [Attribute] = []
+
+    public typealias Attribute = (name: [UInt8], value: [UInt8])
 
     public init(mode: UInt32, owner: UserID, group: UserID, content: [UInt8] = []) {
         self.mode = mode

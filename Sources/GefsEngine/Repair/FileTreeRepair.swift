@@ -40,6 +40,7 @@ struct FileTreeRepair {
     private var ups: [UInt64: [UInt8]] = [:]
     private var extents: [UInt64: [Extent]] = [:]
     private var clearing: Set<UInt64> = []
+    private var links = LinkRepair()
 
     static let directoryMode = DirectoryEntry.modeDirectory | 0o775
     private static let rootKey = Key.entry(parent: .max, name: [UInt8]())
@@ -74,23 +75,18 @@ struct FileTreeRepair {
             }
             extents[qid, default: []].append(Extent(offset: offset, pointer: pointer))
         case .entry(let parent, let name):
-            let decoded = pair.value.withUnsafeBytes {
-                try? DirectoryEntry.decodingAnyLength($0)
+            if let link = pair.value.withUnsafeBytes({ LinkRecord($0) }) {
+                let name = LinkRepair.Name(key: pair.key, parent: parent, name: name)
+                return links.take(name: name, of: link.qidPath)
             }
-            guard let decoded else {
-                edits[pair.key] = .some(nil)
-                return
-            }
-            let entry = Entry(key: pair.key, parent: parent, name: name, value: decoded.0)
-            if decoded.0.qidPath < 1 << 63 { qidMax = max(qidMax, decoded.0.qidPath) }
-            if let first = entries[decoded.0.qidPath] {
-                let isRoot = pair.key == Self.rootKey
-                extra.append(isRoot ? first : entry)
-                if isRoot { entries[decoded.0.qidPath] = entry }
-            } else {
-                entries[decoded.0.qidPath] = entry
-            }
-            checkType(entry, pair.value)
+            takeEntry(pair, parent, name)
+        case .inode(let qid):
+            takeEntry(pair, .max, [])
+            if entries[qid]?.key != pair.key { edits[pair.key] = .some(nil) }
+        case .link(let qid, _, _):
+            links.take(way: pair.key, of: qid)
+        case .attribute(let qid, _, _):
+            links.take(attribute: pair.key, of: qid)
         case .up(let qid):
             ups[qid] = pair.value
         case .config(let name):
@@ -102,6 +98,26 @@ struct FileTreeRepair {
         case .label, .snapshot, .deadlist:
             edits[pair.key] = .some(nil)
         }
+    }
+
+    private mutating func takeEntry(_ pair: RepairScan.Pair, _ parent: UInt64, _ name: [UInt8]) {
+        let decoded = pair.value.withUnsafeBytes {
+            try? DirectoryEntry.decodingAnyLength($0)
+        }
+        guard let decoded else {
+            edits[pair.key] = .some(nil)
+            return
+        }
+        let entry = Entry(key: pair.key, parent: parent, name: name, value: decoded.0)
+        if decoded.0.qidPath < 1 << 63 { qidMax = max(qidMax, decoded.0.qidPath) }
+        if let first = entries[decoded.0.qidPath] {
+            let isRoot = pair.key == Self.rootKey
+            extra.append(isRoot ? first : entry)
+            if isRoot { entries[decoded.0.qidPath] = entry }
+        } else {
+            entries[decoded.0.qidPath] = entry
+        }
+        checkType(entry, pair.value)
     }
 
     private mutating func checkType(_ entry: Entry, _ value: [UInt8]) {
@@ -128,7 +144,8 @@ struct FileTreeRepair {
         dropDoubles()
         mendRoot()
         dropDataPastEnd()
-        let reached = reachable()
+        var reached = reachable()
+        mendLinks(&reached)
         mendDirectories(reached)
         noteLostRanges()
         setAsideStrays(reached, takesOrphans: takesOrphans)
@@ -264,6 +281,49 @@ struct FileTreeRepair {
         }
     }
 
+    /// Files with several names, of which those stay that are in the tree, and attributes.
+    private mutating func mendLinks(_ reached: inout Set<UInt64>) {
+        let inodes = entries.filter { $0.value.key == Key.inode($0.key) }.keys
+        for qid in links.files.union(inodes).sorted() {
+            let inode = inodes.contains(qid) ? entries[qid] : nil
+            let (kept, changes) = links.mended(qid, hasInode: inode != nil) { [entries] in
+                reached.contains($0) && entries[$0]?.isDirectory ?? false
+            }
+            edits.merge(changes) { _, new in new }
+            if inode == nil {
+                for name in links.names[qid] ?? [] {
+                    notes.append(
+                        RepairNote(
+                            .lost, "entry", "\(name.key.outline) names a file that is not there",
+                            labels: labels))
+                }
+            }
+            guard var inode, let first = kept.first else { continue }
+            reached.insert(qid)
+            (inode.parent, inode.name) = (first.parent, first.name)
+            if inode.value.posix?.linkCount != UInt32(kept.count) {
+                inode.value.posix?.linkCount = UInt32(kept.count)
+                edits[inode.key] = inode.value.encoded()
+                note(.mended, "file", "it has \(kept.count) names, and says so", qid)
+            }
+            entries[qid] = inode
+        }
+        for (qid, entry) in entries
+        where links.hasAttributes(qid) != entry.value.posix?.hasAttributes ?? false {
+            var entry = entry
+            entry.value.posix =
+                entry.value.posix
+                ?? DirectoryEntry.Posix(changeTime: entry.value.modificationTime)
+            entry.value.posix?.hasAttributes = links.hasAttributes(qid)
+            entries[qid] = entry
+            edits[entry.key] = entry.value.encoded()
+            note(.mended, "file", "whether it has extended attributes is put right", qid)
+        }
+        for key in links.orphanAttributes(exists: { entries[$0] != nil }) {
+            edits[key] = .some(nil)
+        }
+    }
+
     // MARK: What cannot be reached
 
     private mutating func setAsideStrays(_ reached: Set<UInt64>, takesOrphans: Bool) {
@@ -305,7 +365,9 @@ struct FileTreeRepair {
         rescues[place] = directory.encoded()
         rescues[Key.up(lostAndFoundQid)] = place.bytes
         for qid in found.keys.sorted() {
-            guard let (value, oldKey) = found[qid] else { continue }
+            guard let (found, oldKey) = found[qid] else { continue }
+            var value = found
+            value.posix?.linkCount = 1
             let key = Key.entry(parent: lostAndFoundQid, name: "\(qid)".utf8)
             if let oldKey { rescues[oldKey] = .some(nil) }
             rescues[key] = value.encoded()

@@ -38,7 +38,7 @@ struct HistoryRepair {
                 records[generation] = record
             case .config:
                 settings[pair.key] = pair.value
-            case .deadlist, .data, .entry, .up:
+            case .deadlist, .data, .entry, .up, .inode, .link, .attribute:
                 break
             }
         }

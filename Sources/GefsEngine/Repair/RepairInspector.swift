@@ -286,7 +286,7 @@ final class RepairInspector {
     /// A key right behind another one that no tree can hold.
     private static func unusedKey(behind key: UnsafeRawBufferPointer) -> Key {
         var bytes = Array(key)
-        if bytes.count < Geometry.keyBytesMax {
+        if bytes.count < Geometry.posixKeyBytesMax {
             bytes.append(0)
         } else if let last = bytes.last {
             bytes[bytes.count - 1] = last == .max ? last : last + 1
@@ -299,7 +299,7 @@ final class RepairInspector {
     private func checkKey(_ key: UnsafeRawBufferPointer) {
         let isAtHome: Bool
         switch key.first.flatMap(KeyKind.init(rawValue:)) {
-        case .data, .entry, .up: isAtHome = !isSnapshotTree
+        case .data, .entry, .up, .inode, .link, .attribute: isAtHome = !isSnapshotTree
         case .label, .snapshot, .deadlist: isAtHome = isSnapshotTree
         case .config: isAtHome = true
         case nil: isAtHome = false

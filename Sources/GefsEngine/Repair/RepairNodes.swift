@@ -132,7 +132,7 @@ final class RepairNodes {
             builder.finish()
         } else {
             var builder = PivotBuilder(block: result.base)
-            for (key, value) in sorted(node) where key.count <= Geometry.keyBytesMax {
+            for (key, value) in sorted(node) where key.count <= Geometry.posixKeyBytesMax {
                 guard (try? RecordCheck.child(value, 0)) != nil, let base = value.baseAddress,
                     builder.fitsChild(keyBytes: key.count)
                 else { continue }

@@ -87,7 +87,7 @@ extension ScannedNode {
     private mutating func noteKind(of key: UnsafeRawBufferPointer) {
         switch key.first.flatMap(KeyKind.init(rawValue:)) {
         case .label, .snapshot, .deadlist: flags.insert(.snapshots)
-        case .data, .entry, .up, .config, nil: break
+        case .data, .entry, .up, .config, .inode, .link, .attribute, nil: break
         }
     }
 
@@ -96,13 +96,13 @@ extension ScannedNode {
         switch key.first.flatMap(KeyKind.init(rawValue:)) {
         case .data:
             if let base = value.baseAddress { note(BlockPointer(decoding: base).generation) }
-        case .entry:
+        case .entry, .inode:
             if let entry = try? DirectoryEntry(decoding: value) {
                 newestTime = max(newestTime, entry.modificationTime)
             }
         case .snapshot:
             if let record = try? SnapshotRecord(decoding: value) { note(record.generation) }
-        case .up, .label, .deadlist, .config, nil: break
+        case .up, .label, .deadlist, .config, .link, .attribute, nil: break
         }
     }
 }

@@ -79,14 +79,32 @@ extension Volume {
             }
             branch.lock.unlock()
             for (node, key) in missing {
-                var entry: DirectoryEntry?
-                if let value = try branch.valueBelow(key, view, mayBlock: true) {
-                    entry = try branch.decodeEntry(value)
-                }
-                if entry?.qidPath != node.qidPath { entry = nil }
-                found[ObjectIdentifier(node)] = FoundNode(node: node, key: key, entry: entry)
+                found[ObjectIdentifier(node)] = try find(node, key, in: branch, view)
             }
         }
+    }
+
+    /// What a file is in another tree, by its number where it has several names in either, else by
+    /// its name.
+    private func find(
+        _ node: FileNode, _ key: Key, in branch: Branch, _ view: BelowView
+    ) throws(FileError) -> FoundNode {
+        let inode = try entry(Key.inode(node.qidPath), of: node, in: branch, view)
+        if let inode { return FoundNode(node: node, key: key, entry: inode, isLinked: true) }
+        let nameKey = branch.lock.locked { FileNode.nameKey(node.parent, node.name) }
+        let entry = try entry(nameKey, of: node, in: branch, view)
+        return FoundNode(node: node, key: key, entry: entry, isLinked: false)
+    }
+
+    private func entry(
+        _ key: Key, of node: FileNode, in branch: Branch, _ view: BelowView
+    ) throws(FileError) -> DirectoryEntry? {
+        guard !(key.bytes.first == KeyKind.inode.rawValue && !isPosix),
+            let value = try branch.valueBelow(key, view, mayBlock: true),
+            value.withUnsafeBytes({ LinkRecord($0) }) == nil
+        else { return nil }
+        let entry = try branch.decodeEntry(value)
+        return entry.qidPath == node.qidPath ? entry : nil
     }
 }
 
@@ -96,6 +114,7 @@ private struct FoundNode {
     let node: FileNode
     let key: Key
     let entry: DirectoryEntry?
+    let isLinked: Bool
 }
 
 private typealias FoundNodes = [ObjectIdentifier: FoundNode]
@@ -123,11 +142,18 @@ extension Branch {
         let lost = nodes.values.filter { $0.isRemoved || isLostAbove($0, found) }
         for node in lost { node.isRemoved = true }
         for node in nodes.values {
-            if let entry = found[ObjectIdentifier(node)]?.entry, !node.isRemoved {
+            let found = found[ObjectIdentifier(node)]
+            if let entry = found?.entry, !node.isRemoved {
                 node.entry = entry
+                if entry.posix == nil {
+                    node.entry.posix = posixPart(at: entry.modificationTime)
+                }
+                node.isLinked = found?.isLinked ?? false
             } else {
                 node.isRemoved = true
                 node.isLost = true
+                // Whoever finds the file under another name gets another node.
+                nodes[node.qidPath] = nil
             }
             node.hasCleanTail = false
             node.createdAtFreeze = nil
@@ -136,6 +162,8 @@ extension Branch {
     }
 
     private func isLostAbove(_ node: FileNode, _ found: FoundNodes) -> Bool {
+        // Where it was first found is not its only place.
+        if found[ObjectIdentifier(node)]?.isLinked ?? false { return false }
         var parent = node.parent
         while let above = parent {
             if above.isRemoved || found[ObjectIdentifier(above)]?.entry == nil { return true }

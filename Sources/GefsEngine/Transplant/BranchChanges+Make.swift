@@ -131,7 +131,7 @@ extension BranchChanges {
         }
         for parent in found.parents where parent.isStamped {
             needed += branch.promise(
-                forPutting: parent.key, valueBytes: DirectoryEntry.byteCount)
+                forPutting: parent.key, valueBytes: DirectoryEntry.posixByteCount)
         }
         for data in found.data.values {
             needed += branch.promise(forRemovingData: data.indices.count)

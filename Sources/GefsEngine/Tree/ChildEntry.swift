@@ -94,7 +94,7 @@ enum NodeLimits {
     /// the largest size do not fit. Source: FORMAT 6.2, invariant 7.
     static var pivotEntryBytes: Int {
         let largest =
-            Geometry.recordOverheadBytes + Geometry.keyBytesMax + Geometry.pivotValueBytes + 2
+            Geometry.recordOverheadBytes + Geometry.posixKeyBytesMax + Geometry.pivotValueBytes + 2
         return Geometry.pivotSpaceBytes - 2 * largest - Geometry.tableEntryBytes
     }
     /// What stays in a buffer that was too full.

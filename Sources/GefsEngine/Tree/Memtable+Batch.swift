@@ -48,7 +48,7 @@ extension Memtable {
     private static func removal(of key: UnsafeRawBufferPointer) -> MessageKind {
         switch KeyKind(rawValue: key[0]) {
         case .data: .clearb
-        case .entry, .up: .clobber
+        case .entry, .up, .inode, .link, .attribute: .clobber
         case .label, .snapshot, .deadlist, .config, nil: .delete
         }
     }

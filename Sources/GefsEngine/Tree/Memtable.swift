@@ -92,7 +92,7 @@ final class Memtable: @unchecked Sendable {
         _ key: UnsafeRawBufferPointer, valueBytes: Int, _ presentBelow: Bool
     ) -> MemtableRecord {
         assert(!isFrozen)
-        precondition(key.count > 0 && key.count <= Geometry.keyBytesMax, "impossible key")
+        precondition(key.count > 0 && key.count <= Geometry.posixKeyBytesMax, "impossible key")
         let head = KeyHead(key)
         if root.count == MemtableNode.capacity { growRoot() }
         var node = root

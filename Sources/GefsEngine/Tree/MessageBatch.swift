@@ -40,7 +40,7 @@ final class MessageBatch {
         kind: MessageKind, key: UnsafeRawBufferPointer, payload: UnsafeRawBufferPointer
     ) {
         precondition(
-            key.count > 0 && key.count <= Geometry.keyBytesMax
+            key.count > 0 && key.count <= Geometry.posixKeyBytesMax
                 && payload.count <= Geometry.valueBytesMax, "impossible message")
         assert(kind == .insert || (kind.isRemoval && payload.isEmpty))
         assert(messages.last.map { compareKeys($0.key, key) < 0 } ?? true)

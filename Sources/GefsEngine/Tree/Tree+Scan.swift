@@ -14,7 +14,7 @@ extension Tree {
         /// A scan in front of the first key that is not below `start`.
         ///
         /// - Parameters:
-        ///   - start: at most `Geometry.keyBytesMax` bytes; may be empty.
+        ///   - start: at most `Geometry.posixKeyBytesMax` bytes; may be empty.
         ///   - end: the key where the scan ends, which is not part of it; nil for the tree's end.
         ///   - mayBlock: when false, `next` throws `.wouldBlock` if a node is not in memory.
         init(

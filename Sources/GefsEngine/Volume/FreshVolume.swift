@@ -9,6 +9,7 @@ struct FreshVolume {
     private static let firstFreeNumber: UInt64 = 3
     private static let usersQid: UInt64 = 2
     private static let modeDirectory: UInt32 = 0o20_000_000_775
+    private static let modePosixDirectory: UInt32 = 0o20_000_000_755
     private static let modeFile: UInt32 = 0o664
     private static let nobody: Int32 = -1
     private static let rootParent: UInt64 = .max
@@ -19,9 +20,16 @@ struct FreshVolume {
     let dialect: Dialect
     /// Arenas, where it is not the usual number.
     let arenaCount: Int?
+    let features: FormatFeatures
+    let owner: HostOwner
     private let pool = BlockBufferPool()
 
-    init(deviceBytes: UInt64, user: String, dialect: Dialect, arenaCount: Int? = nil) {
+    init(
+        deviceBytes: UInt64, user: String, dialect: Dialect, arenaCount: Int? = nil,
+        features: FormatFeatures = [], owner: HostOwner = HostOwner(user: 0, group: 0)
+    ) {
+        self.features = features
+        self.owner = owner
         self.arenaCount = arenaCount
         self.deviceBytes = deviceBytes
         self.user = user
@@ -61,7 +69,7 @@ struct FreshVolume {
             body += writes
         }
         let superblock = Superblock(
-            snapshotTreeHeight: 1, snapshotTreeRoot: snapshotPointer,
+            snapshotTreeHeight: 1, snapshotTreeRoot: snapshotPointer, features: features,
             nextQid: Self.firstFreeNumber,
             nextGeneration: Generation(rawValue: Self.firstFreeNumber), commitGeneration: 0,
             arenas: references)
@@ -78,8 +86,18 @@ struct FreshVolume {
     }
 
     private var usersText: [UInt8] {
-        Array("-1:adm::\(user)\n0:none::\n1:\(user):\(user):\n".utf8)
+        guard features.contains(.posix) else {
+            return Array("-1:adm::\(user)\n0:none::\n1:\(user):\(user):\n".utf8)
+        }
+        // The host's numbers: Docs/FORMAT.md 12.6.
+        var text = "-1:adm::\(user)\n\(Self.hostNobody):none::\n"
+        let number = owner.user == Self.hostNobody ? Self.hostNobody + 1 : owner.user
+        if number != 0, user != "root" { text += "0:root:root:\n" }
+        text += "\(Int32(bitPattern: number)):\(user):\(user):\n"
+        return Array(text.utf8)
     }
+
+    private static let hostNobody: UInt32 = 65534
 
     private func usersBlock() -> BlockBuffer {
         let buffer = pool.make()
@@ -93,7 +111,13 @@ struct FreshVolume {
     private typealias Record = (key: Key, value: [UInt8])
 
     private func mainLeaf() -> BlockBuffer {
-        leaf(rootRecords(qid: 0))
+        guard features.contains(.posix) else { return leaf(rootRecords(qid: 0)) }
+        let key = Key.entry(parent: Self.rootParent, name: [UInt8]())
+        let entry = DirectoryEntry(
+            qidPath: 0, mode: Self.modePosixDirectory, uid: Int32(bitPattern: owner.user),
+            gid: Int32(bitPattern: owner.group), muid: 0,
+            posix: DirectoryEntry.Posix(changeTime: 0))
+        return leaf([(key, entry.encoded()), (.up(0), key.bytes)])
     }
 
     private func admLeaf(users: BlockPointer) -> BlockBuffer {

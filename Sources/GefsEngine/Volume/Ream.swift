@@ -20,6 +20,17 @@ extension ReamError: CustomStringConvertible {
     }
 }
 
+/// Numbers of a user and a group of the host.
+public struct HostOwner: Hashable, Sendable {
+    public var user: UInt32
+    public var group: UInt32
+
+    public init(user: UInt32, group: UInt32) {
+        self.user = user
+        self.group = group
+    }
+}
+
 /// Makes a volume: erases whatever the device holds.
 ///
 /// The result is the original's, byte for byte, apart from blocks that nothing refers to.
@@ -36,23 +47,28 @@ public enum Ream {
     ///   - device: at least `deviceBytesMin` long, open for writing.
     ///   - user: member of `adm`, besides `none` the only user.
     ///   - dialect: R can be taken over by both trees of the original.
+    ///   - features: what the original does not know; with any it refuses the volume.
+    ///   - owner: with feature `posix` the host's numbers of `user`, who owns the root directory.
     public static func run(
-        device: any BlockDevice, user: String, dialect: Dialect = .r
+        device: any BlockDevice, user: String, dialect: Dialect = .r,
+        features: FormatFeatures = [], owner: HostOwner = HostOwner(user: 0, group: 0)
     ) throws(ReamError) {
         guard device.byteCount >= deviceBytesMin else {
             throw .deviceTooSmall(byteCount: device.byteCount, minimum: deviceBytesMin)
         }
-        try runOnAny(device, user: user, dialect: dialect)
+        try runOnAny(device, user: user, dialect: dialect, features: features, owner: owner)
     }
 
     /// The same for a device that is too small for a volume of use, but not for one that is to be
     /// looked at a hundred thousand times: at least 50 blocks for each arena.
     package static func runOnAny(
-        _ device: any BlockDevice, user: String, dialect: Dialect = .r, arenaCount: Int? = nil
+        _ device: any BlockDevice, user: String, dialect: Dialect = .r, arenaCount: Int? = nil,
+        features: FormatFeatures = [], owner: HostOwner = HostOwner(user: 0, group: 0)
     ) throws(ReamError) {
         guard isUsable(user) else { throw .badUserName(user) }
         let content = FreshVolume(
-            deviceBytes: device.byteCount, user: user, dialect: dialect, arenaCount: arenaCount)
+            deviceBytes: device.byteCount, user: user, dialect: dialect, arenaCount: arenaCount,
+            features: features, owner: owner)
         do throws(DeviceError) {
             let (body, superblocks) = content.writes()
             let nothing = BlockBuffer()

@@ -88,6 +88,9 @@ final class Volume: @unchecked Sendable {
     /// lock.
     var requests = FlushRequests()
 
+    /// Whether the disk has the feature `posix`. Source: Docs/FORMAT.md 12.
+    let isPosix: Bool
+
     /// flush. The superblock of the last durable commit.
     var superblock: Superblock
     /// flush. Blocks that are allocated but unreachable, with the commit they wait for.
@@ -144,6 +147,7 @@ final class Volume: @unchecked Sendable {
         arenas.tune(options)
         pool = loaded.pool
         superblock = loaded.superblock
+        isPosix = loaded.superblock.features.contains(.posix)
         openNotes = loaded.notes
         dialect = .r
         cache = BlockCache(byteLimit: options.cacheBytes)
@@ -162,6 +166,9 @@ final class Volume: @unchecked Sendable {
     }
 
     var isReadOnly: Bool { options.isReadOnly || device.isReadOnly }
+
+    /// Bytes of the longest name that a file may have.
+    var nameBytesMax: Int { FileName.bytesMax(isPosix: isPosix) }
 
     func log(_ text: String) {
         options.log(text)

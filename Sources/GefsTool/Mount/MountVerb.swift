@@ -22,11 +22,13 @@ struct MountVerb: Verb {
             BRANCH can be a moment, which is mounted read-only: main@2026-11-22T10:00, main@-15m, \
             main@LABEL.
 
-            Owners are the host's by name: the users file of the volume and the host's passwd tell \
-            who is who; root is adm, and whom the other side does not know is none.
+            idmap=names, usual: owners are the host's by name: the users file of the volume and the \
+            host's passwd tell who is who; root is adm, and whom the other side does not know is \
+            none. idmap=numeric, usual on a volume made with --features posix: the host's numbers \
+            are stored as they are.
 
-            OPTIONS, with commas between them: ro, allow_other, branch=BRANCH, listen=ADDR, \
-            cache=SIZE, nosnapshots, and mount(8)'s nosuid, nodev, noexec, noatime, dirsync, ...
+            OPTIONS, with commas between them: ro, allow_other, branch=BRANCH, idmap=names|numeric, \
+            listen=ADDR, cache=SIZE, nosnapshots, and mount(8)'s nosuid, nodev, noexec, noatime, dirsync, ...
 
             Examples:
               gefs mount disk.img /mnt
@@ -56,6 +58,9 @@ struct MountVerb: Verb {
     @Flag(name: .short, help: "Stay in the foreground.")
     var foreground = false
 
+    @Flag(help: "Mount with idmap=numeric also where 9P clients would see none for everybody.")
+    var force = false
+
     @Flag(help: "Make and delete no automatic snapshots.")
     var noSnapshots = false
 
@@ -68,6 +73,7 @@ struct MountVerb: Verb {
         if let branch { words.branch = branch }
         words.listen += listen
         if noSnapshots { words.takesSnapshots = false }
+        if force { words.isForced = true }
         if let cache { words.cache = cache }
         let image = try image.resolved()
         let directory = try LocalFile.resolved(directory)
@@ -119,6 +125,7 @@ struct MountVerb: Verb {
         var request = ["mount", directory]
         for word in words { request += ["-o", word] }
         if let branch { request += ["-o", "branch=\(branch)"] }
+        if force { request += ["-o", "force"] }
         _ = try ControlClient.perform(request, at: socket) { _, _ in }
         console.detail("\(socket): mounted on \(directory)")
     }

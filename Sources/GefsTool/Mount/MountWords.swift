@@ -15,6 +15,9 @@ struct MountWords {
     var listen: [String] = []
     var cache: String?
     var takesSnapshots = true
+    var identityMap: IdentityMap?
+    /// Also what shows nonsense to others: host numbers on a volume that knows its users by name.
+    var isForced = false
     /// For the kernel.
     var kernel: [String] = []
 
@@ -57,6 +60,7 @@ struct MountWords {
                 options.kernelOptions.append(word)
             }
         }
+        options.identityMap = identityMap
         options.complain = { Console.complain("gefs: \($0)") }
         return options
     }
@@ -71,7 +75,13 @@ struct MountWords {
         case ("listen", let address?): listen.append(address)
         case ("cache", let size?): cache = size
         case ("nosnapshots", nil): takesSnapshots = false
-        case ("idmap", "names"?): break
+        case ("idmap", let name?):
+            guard let map = IdentityMap(rawValue: name) else {
+                throw CommandFailure(
+                    "mount", "-o \(word): idmap is names or numeric", status: .usage)
+            }
+            identityMap = map
+        case ("force", nil): isForced = true
         case (let name, nil) where Self.kernelWords.contains(name): kernel.append(name)
         case (let name, _) where Self.ignoredWords.contains(name): break
         case (let name, _) where name.hasPrefix("x-") || name.hasPrefix("comment"): break

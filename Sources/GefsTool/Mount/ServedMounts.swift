@@ -36,6 +36,13 @@ final class ServedMounts: @unchecked Sendable {
     ///
     /// - Throws: `CommandFailure`.
     func mount(on directory: String, _ words: MountWords) throws {
+        guard words.identityMap != .numeric || fileSystem.isPosix || words.isForced else {
+            throw CommandFailure(
+                ByteText.shown(image),
+                "idmap=numeric on a volume that knows its users by name: 9P clients would see none",
+                next: "--force does it all the same; a volume made with --features posix is for this",
+                status: .usage)
+        }
         let options = words.options(source: image)
         let session: MountSession
         do throws(MountError) {

@@ -1,4 +1,5 @@
 import GefsControl
+import GefsFormat
 
 #if canImport(Glibc)
     import Glibc
@@ -82,10 +83,9 @@ enum LocalFile {
         let descriptor = withBytes(of: path) { open($0, O_RDONLY | O_CLOEXEC) }
         guard descriptor >= 0 else { return false }
         defer { close(descriptor) }
-        let magic = Array("gefs9.".utf8)
-        var start = [UInt8](repeating: 0, count: magic.count)
+        var start = [UInt8](repeating: 0, count: Superblock.beginningBytes)
         let count = start.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
-        return count == magic.count && start == magic
+        return count == start.count && Superblock.looksLikeOne(start)
     }
 
     /// Calls `body` with the path as the system wants it.

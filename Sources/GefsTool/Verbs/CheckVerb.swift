@@ -153,18 +153,17 @@ struct CheckVerb: Verb {
 
     /// Whether one of the superblocks has the magic: the others may be what the check is to find.
     private static func looksLikeVolume(_ device: FileDevice) throws -> Bool {
-        let magic = Array("gefs9.".utf8)
         let blockBytes = UInt64(Geometry.blockBytes)
         let blocks = device.byteCount / blockBytes
         guard blocks > 1 else { return false }
         for offset in [0, (blocks - 1) * blockBytes] {
-            var start = [UInt8](repeating: 0, count: magic.count)
+            var start = [UInt8](repeating: 0, count: Superblock.beginningBytes)
             do {
                 try start.withUnsafeMutableBytes { try device.read(at: offset, into: $0) }
             } catch {
                 continue
             }
-            if start == magic { return true }
+            if Superblock.looksLikeOne(start) { return true }
         }
         return false
     }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import GefsControl
 import GefsEngine
+import GefsFormat
 
 #if canImport(Glibc)
     import Glibc
@@ -41,6 +42,14 @@ struct ReamVerb: Verb {
             "R, which every gefs takes over, or N, for the newer tree only.", valueName: "R|N"))
     var dialect = "R"
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            'posix': hard links, extended attributes, access control lists, names of 255 bytes; \
+            9front's gefs does not read such a disk.
+            """, valueName: "names"))
+    var features: String?
+
     @Flag(help: "Reserve the space on the host now, instead of growing a sparse file.")
     var preallocate = false
 
@@ -56,6 +65,13 @@ struct ReamVerb: Verb {
         let user = try user ?? LoginName.current()
         guard let dialect = Dialect(rawValue: dialect.uppercased()) else {
             throw ValidationError("'\(dialect)' is no dialect: R or N.")
+        }
+        var features: FormatFeatures = []
+        for name in self.features?.split(separator: ",") ?? [] {
+            guard let feature = FormatFeatures(name: String(name)) else {
+                throw ValidationError("'\(name)' is no feature: posix.")
+            }
+            features.insert(feature)
         }
         var bytes: UInt64?
         if let size {
@@ -73,13 +89,16 @@ struct ReamVerb: Verb {
         guard let device = try prepare(image, kind, bytes, console) else { return }
         defer { device.close() }
         do {
-            try Ream.run(device: device, user: user, dialect: dialect)
+            try Ream.run(
+                device: device, user: user, dialect: dialect, features: features,
+                owner: LoginName.owner(user))
         } catch {
             throw failure(image, error)
         }
         try console.result(
             ReamReport(
-                image: image, size: device.byteCount, user: user, dialect: dialect.rawValue)
+                image: image, size: device.byteCount, user: user, dialect: dialect.rawValue,
+                features: features.names)
         ) {
             console.note(
                 "\(ByteText.shown(image)): \(HumanSize.text(device.byteCount)), user \(user)")
@@ -151,7 +170,7 @@ struct ReamVerb: Verb {
         defer { buffer.deallocate() }
         for offset in [0, device.byteCount - probeBytes] {
             try device.read(at: offset, into: buffer)
-            if buffer.starts(with: "gefs9.".utf8) { return "a gefs" }
+            if Superblock.looksLikeOne(buffer) { return "a gefs" }
             if buffer.contains(where: { $0 != 0 }) { return "data" }
         }
         return nil
@@ -177,10 +196,17 @@ struct ReamReport: Report {
     var size: UInt64
     var user: String
     var dialect: String
+    var features: String
 }
 
 /// The name of who runs the tool.
 enum LoginName {
+    /// The host's numbers of a user; those of who runs the tool for one that it does not know.
+    static func owner(_ name: String) -> HostOwner {
+        guard let entry = getpwnam(name) else { return HostOwner(user: getuid(), group: getgid()) }
+        return HostOwner(user: entry.pointee.pw_uid, group: entry.pointee.pw_gid)
+    }
+
     /// - Throws: where the system does not know the user.
     static func current() throws -> String {
         if let entry = getpwuid(getuid()), let name = entry.pointee.pw_name {
