@@ -173,7 +173,8 @@ public final class ControlService: Sendable {
         let space = fileSystem.space()
         let labels = try failing { () throws(FileError) in try fileSystem.labels() }
         return VolumeReport(
-            image: image, format: Superblock.versionText(superblock.features), dialect: fileSystem.dialect.rawValue,
+            image: image, format: Superblock.versionText(superblock.features),
+            dialect: fileSystem.dialect.rawValue,
             deviceSize: fileSystem.device.byteCount, blockSize: UInt64(Geometry.blockBytes),
             size: space.size, used: space.used, available: space.available,
             arenas: space.arenas.count, labels: labels.count,

@@ -149,7 +149,9 @@ public struct Superblock: Hashable, Sendable {
         guard Int(exactly: bufferBytes) == Geometry.pivotBufferBytes else {
             throw corrupt(.superblockBufferBytes(bufferBytes))
         }
-        guard isExtended != features.isEmpty else { throw corrupt(.featureFlags(features.rawValue)) }
+        guard isExtended != features.isEmpty else {
+            throw corrupt(.featureFlags(features.rawValue))
+        }
         if let reason = fault { throw corrupt(reason) }
     }
 

@@ -77,7 +77,9 @@ extension Request {
                 if list.isMinimal { value = nil }
             }
             let present = try fileSystem.attribute(name, of: handle, as: caller) != nil
-            if value == nil, !present, name == AccessControlList.access || name == AccessControlList.standard {
+            if value == nil, !present,
+                name == AccessControlList.access || name == AccessControlList.standard
+            {
                 if changes.permissions != nil {
                     _ = try fileSystem.change(handle, changes, as: caller)
                 }

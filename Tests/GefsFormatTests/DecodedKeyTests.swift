@@ -36,9 +36,9 @@ import Testing
 
     @Test func `each fault has its own error`() {
         #expect(throws: KeyError.empty) { try decode([]) }
-        #expect(throws: KeyError.unknownKind(7)) { try decode([7]) }
-        #expect(throws: KeyError.tooLong(byteCount: 257)) {
-            try decode(Array(repeating: 3, count: 257))
+        #expect(throws: KeyError.unknownKind(10)) { try decode([10]) }
+        #expect(throws: KeyError.tooLong(byteCount: 273)) {
+            try decode(Array(repeating: 3, count: 273))
         }
         #expect(throws: KeyError.size(.up, found: 8, expected: 9)) {
             try decode(hex("02 00000000000000"))

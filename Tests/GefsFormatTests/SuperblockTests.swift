@@ -109,7 +109,7 @@ import Testing
         #expect(
             reason { $0.nextGeneration = Generation(rawValue: 1 << 63) } == .nextGeneration(1 << 63)
         )
-        #expect(reason { $0.featureFlags = 4 } == .featureFlags(4))
+        #expect(reason { $0.features = FormatFeatures(rawValue: 4) } == .featureFlags(4))
         #expect(reason { $0.snapshotTreeRoot.address = .none } == .rootAddress(.none))
         #expect(
             reason { $0.pendingTail = .none }

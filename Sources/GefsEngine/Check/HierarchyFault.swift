@@ -116,7 +116,8 @@ extension HierarchyFault: Fault {
         case .inode(let qid): "inode \(qid) is the entry of another file, or of a directory"
         case .links(let qid, let names, let back, let stated):
             "file \(qid) has \(names) names, \(back) that it leads back to, and states \(stated)"
-        case .strayLink(let qid): "a name or a way back of file \(qid), which has no entry for several"
+        case .strayLink(let qid):
+            "a name or a way back of file \(qid), which has no entry for several"
         case .attributes(let qid, let parts):
             "file \(qid) has \(parts) parts of extended attributes, which is not what its entry says"
         }

@@ -138,7 +138,8 @@ extension FileSystem {
         _ name: [UInt8], _ changes: inout AttributeChanges, _ node: FileNode,
         _ handle: FileHandle, _ caller: Caller, _ users: UserTable
     ) throws(FileError) {
-        if name == handle.currentPlace?.name || (node.parent == nil && name == [UInt8(ascii: "/")]) {
+        if name == handle.currentPlace?.name || (node.parent == nil && name == [UInt8(ascii: "/")])
+        {
             changes.name = nil
             return
         }

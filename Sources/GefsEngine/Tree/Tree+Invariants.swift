@@ -10,7 +10,8 @@ extension Tree {
 
         fileprivate func allows(_ kind: KeyKind) -> Bool {
             switch (self, kind) {
-            case (.files, .data), (.files, .entry), (.files, .up), (.files, .inode), (.files, .link),
+            case (.files, .data), (.files, .entry), (.files, .up), (.files, .inode),
+                (.files, .link),
                 (.files, .attribute):
                 true
             case (.snapshots, .label), (.snapshots, .snapshot), (.snapshots, .deadlist): true

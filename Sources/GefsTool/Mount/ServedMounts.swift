@@ -40,7 +40,8 @@ final class ServedMounts: @unchecked Sendable {
             throw CommandFailure(
                 ByteText.shown(image),
                 "idmap=numeric on a volume that knows its users by name: 9P clients would see none",
-                next: "--force does it all the same; a volume made with --features posix is for this",
+                next:
+                    "--force does it all the same; a volume made with --features posix is for this",
                 status: .usage)
         }
         let options = words.options(source: image)
