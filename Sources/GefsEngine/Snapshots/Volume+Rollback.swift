@@ -91,7 +91,9 @@ extension Volume {
     ) throws(FileError) -> FoundNode {
         let inode = try entry(Key.inode(node.qidPath), of: node, in: branch, view)
         if let inode { return FoundNode(node: node, key: key, entry: inode, isLinked: true) }
-        let nameKey = branch.lock.locked { FileNode.nameKey(node.parent, node.name) }
+        let nameKey =
+            key.bytes.first == KeyKind.entry.rawValue
+            ? key : branch.lock.locked { FileNode.nameKey(node.parent, node.name) }
         let entry = try entry(nameKey, of: node, in: branch, view)
         return FoundNode(node: node, key: key, entry: entry, isLinked: false)
     }

@@ -19,6 +19,8 @@ struct HistoryConcurrencyTests {
         init(_ volume: TestVolume, _ label: String, seed: UInt64) {
             self.label = label
             workload = RandomWorkload(seed: seed)
+            // A branch can go back to a snapshot of another one, and then has that one's names.
+            workload.namePrefix = label
             view = TestVolume(sharing: volume, label: label)
         }
 
