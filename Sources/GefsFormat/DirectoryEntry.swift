@@ -29,7 +29,8 @@ public struct DirectoryEntry: Hashable, Sendable {
     public struct Posix: Hashable, Sendable {
         /// Last change of contents or attributes, in nanoseconds since 1970.
         public var changeTime: Int64
-        /// How many names the file has; 1 unless the entry is the value of an inode key.
+        /// How many names the file has: 1 unless the entry is the value of an inode key. Of a
+        /// directory: 2 and one for each directory in it, or 1 where nobody has counted them.
         public var linkCount: UInt32
         /// Whether the file has extended attributes.
         public var hasAttributes: Bool

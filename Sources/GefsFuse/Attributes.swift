@@ -41,8 +41,7 @@ extension MountSession {
             result.st_rdev = Self.deviceNumber(device)
         }
         result.st_mode = kind | PosixMode.permissions(of: status.mode)
-        // Nobody counts the directories in a directory.
-        result.st_nlink = kind == S_IFDIR && !status.isRemoved ? 2 : nlink_t(status.linkCount)
+        result.st_nlink = nlink_t(status.linkCount)
         result.st_uid = owners.hostUser(status.owner)
         result.st_gid = owners.hostGroup(status.group)
         result.st_size = off_t(status.length)

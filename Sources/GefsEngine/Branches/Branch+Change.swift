@@ -62,6 +62,13 @@ extension Branch {
         volume.isPosix ? DirectoryEntry.Posix(changeTime: time) : nil
     }
 
+    /// A directory comes into another one, or leaves it: that counts as a link of the other.
+    func countDirectory(in directory: FileNode, by change: Int) {
+        // Where they were not counted from the beginning they stay so.
+        guard let count = directory.entry.posix?.linkCount, count >= 2 else { return }
+        directory.entry.posix?.linkCount = UInt32(max(2, Int(count) + change))
+    }
+
     /// Puts a node's entry, which the branch has already, into the active layer.
     func put(_ node: FileNode) {
         put(node.entry, node.key, isNew: false)

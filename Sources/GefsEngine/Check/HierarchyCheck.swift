@@ -88,6 +88,13 @@ struct HierarchyCheck {
         if slot.upCount == 0 || slot.upHash != slot.entryHash {
             faults.append(.up(qid: slot.qid, isMissing: slot.upCount == 0))
         }
+        // 1 says that nobody has counted.
+        if slot.statedLinks != 1, Int64(slot.statedLinks) != Int64(slot.directoryCount) + 2 {
+            faults.append(
+                .directoryLinks(
+                    qid: slot.qid, directories: Int(slot.directoryCount),
+                    stated: Int(slot.statedLinks)))
+        }
         if slot.dataCount > 0 {
             faults.append(.directoryData(qid: slot.qid, blockCount: Int(slot.dataCount)))
         }

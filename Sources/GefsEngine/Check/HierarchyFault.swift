@@ -42,6 +42,8 @@ public enum HierarchyFault: Hashable, Sendable {
     case inode(qid: UInt64)
     /// The names of a file, what leads from it back to them, and what it says do not agree.
     case links(qid: UInt64, names: Int, back: Int, stated: Int)
+    /// A directory states another number of links than it has directories in it, and 2.
+    case directoryLinks(qid: UInt64, directories: Int, stated: Int)
     /// A name among several of a file that has no entry of its own.
     case strayLink(qid: UInt64)
     /// A file has extended attributes and does not say so, or says so and has none; or it is gone.
@@ -79,6 +81,7 @@ extension HierarchyFault: Fault {
         case .posix: "files.posix"
         case .inode: "files.inode"
         case .links: "files.links"
+        case .directoryLinks: "files.directoryLinks"
         case .strayLink: "files.strayLink"
         case .attributes: "files.attributes"
         }
@@ -116,6 +119,8 @@ extension HierarchyFault: Fault {
         case .inode(let qid): "inode \(qid) is the entry of another file, or of a directory"
         case .links(let qid, let names, let back, let stated):
             "file \(qid) has \(names) names, \(back) that it leads back to, and states \(stated)"
+        case .directoryLinks(let qid, let directories, let stated):
+            "directory \(qid) has \(directories) directories in it, and states \(stated) links"
         case .strayLink(let qid):
             "a name or a way back of file \(qid), which has no entry for several"
         case .attributes(let qid, let parts):

@@ -1,7 +1,7 @@
 import GefsFormat
 
 /// What is known about each qid of one tree, so that entries, ways up and data can be held
-/// against each other. 96 bytes a slot, of which up to two are kept for each qid.
+/// against each other. 104 bytes a slot, of which up to two are kept for each qid.
 ///
 /// Records can be added and taken away in any order, as long as none is taken away that is not
 /// there, and what replaces another is added first. So the table can follow from tree to tree.
@@ -35,6 +35,8 @@ final class HierarchyTable {
         var statedLinks: UInt32 = 0
         /// Parts of extended attributes.
         var attributeCount: Int32 = 0
+        /// Directories in this directory.
+        var directoryCount: Int32 = 0
         /// 0 where the names are those that lead back.
         var linkHash: UInt64 = 0
 
@@ -52,6 +54,7 @@ final class HierarchyTable {
         /// What an entry says of the file itself.
         mutating func note(_ entry: DirectoryEntry, length: UInt64) {
             self.length = length
+            statedLinks = entry.posix?.linkCount ?? 1
             flags &= ~(Self.directory | Self.inode | Self.attributes)
             if entry.isDirectory { flags |= Self.directory }
             if entry.posix?.hasAttributes ?? false { flags |= Self.attributes }
@@ -143,7 +146,7 @@ final class HierarchyTable {
             slot.entryHash = keyHash
             slot.note(entry, length: length)
         }
-        countChild(of: parent, by: 1)
+        countChild(of: parent, by: 1, isDirectory: entry.isDirectory)
     }
 
     /// The entry of a file that has several names.
@@ -152,7 +155,6 @@ final class HierarchyTable {
             slot.entryCount &+= 1
             slot.note(entry, length: length)
             slot.flags |= Slot.inode
-            slot.statedLinks = entry.posix?.linkCount ?? 0
         }
     }
 
@@ -183,14 +185,17 @@ final class HierarchyTable {
 
     func remove(entry: DirectoryEntry, parent: UInt64) {
         touch(entry.qidPath) { $0.entryCount &-= 1 }
-        countChild(of: parent, by: -1)
+        countChild(of: parent, by: -1, isDirectory: entry.isDirectory)
     }
 
-    private func countChild(of parent: UInt64, by change: Int32) {
+    private func countChild(of parent: UInt64, by change: Int32, isDirectory: Bool = false) {
         if parent == .max {
             rootCount += Int(change)
         } else {
-            touch(parent) { $0.childCount &+= change }
+            touch(parent) { slot in
+                slot.childCount &+= change
+                if isDirectory { slot.directoryCount &+= change }
+            }
         }
     }
 

@@ -159,7 +159,10 @@ extension Branch {
             tell(.file(qidPath: qid), as: caller)
         } else {
             if node.isLinked { removeKey(node.key) }
-            if node.isDirectory { removeKey(Key.up(qid)) }
+            if node.isDirectory {
+                removeKey(Key.up(qid))
+                countDirectory(in: place.parent, by: -1)
+            }
             for key in remains.attributes { removeKey(key) }
             node.entry.posix?.hasAttributes = false
             node.isRemoved = true

@@ -77,12 +77,16 @@ extension Branch {
             }
             dirty.insert(buffer, qid, 0)
         }
+        if isDirectory { entry.posix?.linkCount = 2 }
         for attribute in creation.attributes where entry.posix != nil {
             putAttribute(attribute.name, of: qid, attribute.value)
             entry.posix?.hasAttributes = true
         }
         put(entry, key, isNew: true)
-        if isDirectory { put(Key.up(qid), key.bytes, isNew: true) }
+        if isDirectory {
+            put(Key.up(qid), key.bytes, isNew: true)
+            countDirectory(in: directory, by: 1)
+        }
         stamp(directory, as: caller)
         put(directory)
         tell(.name(Array(name), directory: directory.qidPath), as: caller)

@@ -187,7 +187,11 @@ extension Branch {
 
     /// Makes all that leads from a file to its name lead to another one. Lock held.
     func moveLinks(of node: FileNode, from old: FilePlace, to new: FilePlace) {
-        if node.isDirectory { put(Key.up(node.qidPath), new.key.bytes, isNew: false) }
+        if node.isDirectory {
+            put(Key.up(node.qidPath), new.key.bytes, isNew: false)
+            countDirectory(in: old.parent, by: -1)
+            countDirectory(in: new.parent, by: 1)
+        }
         if node.isLinked {
             removeKey(old.link(of: node.qidPath))
             put(new.link(of: node.qidPath), [], isNew: true)

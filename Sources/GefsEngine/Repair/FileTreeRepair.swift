@@ -319,8 +319,26 @@ struct FileTreeRepair {
             edits[entry.key] = entry.value.encoded()
             note(.mended, "file", "whether it has extended attributes is put right", qid)
         }
+        countDirectories()
         for key in links.orphanAttributes(exists: { entries[$0] != nil }) {
             edits[key] = .some(nil)
+        }
+    }
+
+    /// Directories that state another number of links than they have: they are not counted any more.
+    private mutating func countDirectories() {
+        var counts: [UInt64: UInt32] = [:]
+        for entry in entries.values where entry.isDirectory {
+            counts[entry.parent, default: 2] += 1
+        }
+        for (qid, entry) in entries where entry.isDirectory {
+            guard let stated = entry.value.posix?.linkCount, stated != 1,
+                stated != counts[qid] ?? 2
+            else { continue }
+            var entry = entry
+            entry.value.posix?.linkCount = 1
+            entries[qid] = entry
+            edits[entry.key] = entry.value.encoded()
         }
     }
 
@@ -364,6 +382,10 @@ struct FileTreeRepair {
         let place = Key.entry(parent: root.value.qidPath, name: name)
         rescues[place] = directory.encoded()
         rescues[Key.up(lostAndFoundQid)] = place.bytes
+        if var value = root.value.posix.map({ _ in root.value }) {
+            value.posix?.linkCount = 1
+            rescues[root.key] = value.encoded()
+        }
         for qid in found.keys.sorted() {
             guard let (found, oldKey) = found[qid] else { continue }
             var value = found

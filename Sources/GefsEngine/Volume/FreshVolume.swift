@@ -113,10 +113,10 @@ struct FreshVolume {
     private func mainLeaf() -> BlockBuffer {
         guard features.contains(.posix) else { return leaf(rootRecords(qid: 0)) }
         let key = Key.entry(parent: Self.rootParent, name: [UInt8]())
+        // Of the shorter kind, so that label empty never keeps the disk from losing the feature.
         let entry = DirectoryEntry(
             qidPath: 0, mode: Self.modePosixDirectory, uid: Int32(bitPattern: owner.user),
-            gid: Int32(bitPattern: owner.group), muid: 0,
-            posix: DirectoryEntry.Posix(changeTime: 0))
+            gid: Int32(bitPattern: owner.group), muid: 0)
         return leaf([(key, entry.encoded()), (.up(0), key.bytes)])
     }
 
