@@ -22,7 +22,8 @@ public struct ControlConsole: ControlHandler {
     public func run(_ command: String, user: UserID, output: (String) -> Void) {
         let bytes = Array(command.utf8)
         guard bytes.first == UInt8(ascii: "{") else {
-            return text(ControlWords.split(command), output)
+            _ = perform(command, output)
+            return
         }
         guard let request = try? ReportLine.decode(ControlRequest.self, from: bytes) else {
             return output(line(CommandFailure("ctl", "not a request", status: .usage)))
@@ -45,19 +46,24 @@ public struct ControlConsole: ControlHandler {
         try service.statusText()
     }
 
-    private func text(_ words: [String], _ output: (String) -> Void) {
+    /// Carries out a command as a person types it.
+    ///
+    /// - Returns: whether it was done, and found nothing to be wrong.
+    public func perform(_ command: String, _ output: (String) -> Void) -> Bool {
         let format = ReportText()
         do {
-            _ = try service.perform(words) { report in
+            let status = try service.perform(ControlWords.split(command)) { report in
                 let lines = try format.lines(
                     Swift.type(of: report).type, try ReportLine.encode(report))
                 for line in lines { output(line + "\n") }
             }
+            return status == .done
         } catch let failure as CommandFailure {
             output(failure.what.isEmpty ? "\(failure.why)\n" : "\(failure.what): \(failure.why)\n")
         } catch {
             output("\(error)\n")
         }
+        return false
     }
 
     private func line(_ report: some Report) -> String {

@@ -62,7 +62,7 @@ extension ControlService {
             change = .delete(ByteText.bytes(of: name))
             report = LabelChangeReport(.delete, name)
         }
-        try fileSystem.change([change], as: Caller(user: .adm))
+        try perform([change])
         return report
     }
 

@@ -153,7 +153,7 @@ extension ControlService {
     /// - Throws: `CommandFailure` about the label that is refused, with who uses it.
     func change(_ changes: [HistoryChange]) throws(CommandFailure) {
         do throws(FileError) {
-            try fileSystem.change(changes, as: Caller(user: .adm))
+            try perform(changes)
         } catch {
             var failure = CommandFailure(image, error)
             if case .label(.inUse, let label) = error { failure.next = holders(of: label) }
@@ -162,6 +162,20 @@ extension ControlService {
             }
             throw failure
         }
+    }
+
+    /// Changes labels, also those that the kernel only remembers to have looked at.
+    func perform(_ changes: [HistoryChange]) throws(FileError) {
+        for _ in 0..<20 {
+            do throws(FileError) {
+                return try fileSystem.change(changes, as: Caller(user: .adm))
+            } catch .label(.inUse, let label) {
+                guard server?.forgetVisits() ?? false else { throw .label(.inUse, label) }
+                // The kernel forgets on a thread of its own.
+                usleep(10_000)
+            }
+        }
+        try fileSystem.change(changes, as: Caller(user: .adm))
     }
 
     /// Who has to leave a label before it can be deleted.

@@ -23,7 +23,17 @@ public protocol ServerControls: Sendable {
     /// - Returns: false where it has mounted nothing there.
     func unmount(_ directory: String) -> Bool
 
+    /// Lets the kernel forget the states that mounts show beside their branches, and that nobody is
+    /// in, so that they can be deleted. Returns at once.
+    ///
+    /// - Returns: whether there are mounts.
+    func forgetVisits() -> Bool
+
     /// Lets the server end in good order, soon: it answers what it has been asked, commits and
     /// closes. Returns at once.
     func halt()
+}
+
+extension ServerControls {
+    public func forgetVisits() -> Bool { false }
 }

@@ -22,10 +22,10 @@ extension timespec {
 }
 
 extension MountSession {
-    /// What `stat(2)` gives for a file.
-    func attributes(_ status: PosixStatus, _ handle: FileHandle) -> stat {
+    /// What `stat(2)` gives for a file of a tree.
+    func attributes(_ status: PosixStatus, _ handle: FileHandle, in tree: UInt32) -> stat {
         var result = stat()
-        result.st_ino = inodeNumber(status.qidPath)
+        result.st_ino = inodeNumber(status.qidPath, in: tree)
         var kind: UInt32 =
             switch PosixMode.kind(of: status.mode) {
             case .file: S_IFREG
@@ -54,19 +54,34 @@ extension MountSession {
     }
 
     /// What the kernel gets of a name; counts as one lookup of the file. Takes the handle over.
-    func entry(_ handle: FileHandle, _ status: PosixStatus) -> fuse_entry_param {
-        let inode = inodes.adopt(handle, qidPath: status.qidPath)
+    func entry(_ handle: FileHandle, _ status: PosixStatus, in tree: UInt32) -> fuse_entry_param {
+        let place = InodePlace(tree: tree, qidPath: status.qidPath)
+        let inode = inodes.adopt(handle, at: place)
         var entry = fuse_entry_param()
         entry.ino = inode === root ? fuse_ino_t(FUSE_ROOT_ID) : inode.identifier
-        entry.attr = attributes(status, inode.handle)
+        entry.attr = attributes(status, inode.handle, in: tree)
         entry.attr_timeout = timeout
         entry.entry_timeout = timeout
         return entry
     }
 
-    /// 0 is the root of `main` and never an inode's number.
-    private func inodeNumber(_ qidPath: UInt64) -> ino_t {
-        ino_t(qidPath == 0 ? 1 : qidPath == 1 ? UInt64.max : qidPath)
+    /// The same of something that is in no tree.
+    func entry(_ node: VirtualNode) throws(FileError) -> fuse_entry_param {
+        let inode = inodes.adopt(
+            try fileSystem.attach(Self.noLabel, as: caller), at: .virtual(node), virtual: node)
+        var entry = fuse_entry_param()
+        entry.ino = inode.identifier
+        entry.attr = node.attributes
+        entry.attr_timeout = timeout
+        entry.entry_timeout = timeout
+        return entry
+    }
+
+    /// 0 is the root of `main` and never an inode's number. Files of other trees get others than
+    /// those of the same name here: programs take files with the same number for the same.
+    private func inodeNumber(_ qidPath: UInt64, in tree: UInt32) -> ino_t {
+        guard tree == 0 else { return ino_t(UInt64(tree) << 40 &+ qidPath) }
+        return ino_t(qidPath == 0 ? 1 : qidPath == 1 ? UInt64.max : qidPath)
     }
 
     private func deviceNumbers(_ handle: FileHandle, _ status: PosixStatus) -> DeviceNumbers? {

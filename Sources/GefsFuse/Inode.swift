@@ -1,16 +1,31 @@
 import CFuse3
 import GefsEngine
 
+/// Which tree an inode is in, and its number there: numbers are unique in one tree only.
+struct InodePlace: Hashable, Sendable {
+    /// 0: the tree that is mounted.
+    var tree: UInt32
+    var qidPath: UInt64
+
+    /// Of what is in no tree.
+    static func virtual(_ node: VirtualNode) -> InodePlace {
+        InodePlace(tree: .max, qidPath: node.rawValue)
+    }
+}
+
 /// A file that the kernel refers to, from its first lookup until it forgets it.
 final class Inode: @unchecked Sendable {
     let handle: FileHandle
-    let qidPath: UInt64
+    let place: InodePlace
+    /// What it is where it is in no tree; `handle` is of no use then.
+    let virtual: VirtualNode?
     /// Lookups that the kernel has not forgotten; guarded by the table's lock.
     fileprivate var lookups: UInt64 = 1
 
-    init(handle: FileHandle, qidPath: UInt64) {
+    init(handle: FileHandle, at place: InodePlace, virtual: VirtualNode? = nil) {
         self.handle = handle
-        self.qidPath = qidPath
+        self.place = place
+        self.virtual = virtual
     }
 
     /// What the kernel calls it.
@@ -27,8 +42,8 @@ final class InodeTable: @unchecked Sendable {
     private let fileSystem: FileSystem
     private let root: Inode
     private let lock = Lock()
-    /// lock. By qid path.
-    private var inodes: [UInt64: Inode] = [:]
+    /// lock.
+    private var inodes: [InodePlace: Inode] = [:]
     /// lock. Inodes that the kernel still refers to, but whose files are gone from the branch.
     private var lost: [ObjectIdentifier: Inode] = [:]
 
@@ -46,21 +61,23 @@ final class InodeTable: @unchecked Sendable {
     }
 
     /// The inode of a file that was looked up once more; takes the handle over.
-    func adopt(_ handle: FileHandle, qidPath: UInt64) -> Inode {
-        if qidPath == root.qidPath {
+    func adopt(
+        _ handle: FileHandle, at place: InodePlace, virtual: VirtualNode? = nil
+    ) -> Inode {
+        if place == root.place {
             fileSystem.close(handle)
             return root
         }
         let (inode, isNew) = lock.locked { () -> (Inode, Bool) in
-            if let inode = inodes[qidPath] {
+            if let inode = inodes[place] {
                 if !inode.handle.isLost {
                     inode.lookups += 1
                     return (inode, false)
                 }
                 lost[ObjectIdentifier(inode)] = inode
             }
-            let inode = Inode(handle: handle, qidPath: qidPath)
-            inodes[qidPath] = inode
+            let inode = Inode(handle: handle, at: place, virtual: virtual)
+            inodes[place] = inode
             _ = Unmanaged.passRetained(inode)
             return (inode, true)
         }
@@ -76,7 +93,7 @@ final class InodeTable: @unchecked Sendable {
             guard inode.lookups > 0 else { return false }
             inode.lookups -= min(count, inode.lookups)
             guard inode.lookups == 0 else { return false }
-            if inodes[inode.qidPath] === inode { inodes[inode.qidPath] = nil }
+            if inodes[inode.place] === inode { inodes[inode.place] = nil }
             lost[ObjectIdentifier(inode)] = nil
             return true
         }
@@ -89,14 +106,17 @@ final class InodeTable: @unchecked Sendable {
     }
 
     /// What the kernel calls the file, where it knows it.
-    func identifier(of qidPath: UInt64) -> fuse_ino_t? {
-        if qidPath == root.qidPath { return fuse_ino_t(FUSE_ROOT_ID) }
-        return lock.locked { inodes[qidPath]?.identifier }
+    func identifier(of place: InodePlace) -> fuse_ino_t? {
+        if place == root.place { return fuse_ino_t(FUSE_ROOT_ID) }
+        return lock.locked { inodes[place]?.identifier }
     }
 
-    /// What the kernel calls the files that it knows.
-    var identifiers: [fuse_ino_t] {
-        [fuse_ino_t(FUSE_ROOT_ID)] + lock.locked { inodes.values.map(\.identifier) }
+    /// What the kernel calls the files of a tree that it knows.
+    func identifiers(in tree: UInt32) -> [fuse_ino_t] {
+        let found = lock.locked {
+            inodes.values.filter { $0.place.tree == tree }.map(\.identifier)
+        }
+        return root.place.tree == tree ? [fuse_ino_t(FUSE_ROOT_ID)] + found : found
     }
 
     /// Gives everything back; the kernel asks no more.

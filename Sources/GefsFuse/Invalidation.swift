@@ -6,13 +6,19 @@ import Glibc
 ///
 /// The engine notes changes here under its locks; a thread of its own tells the kernel, which may
 /// have to wait for requests that this process is still to answer.
-final class Invalidation: ChangeObserver, @unchecked Sendable {
-    let door: Int
+final class Invalidation: @unchecked Sendable {
+    private typealias Notice = (change: ObservedChange, tree: UInt32)
+
+    private let door: Int
     private let session: OpaquePointer
     private let inodes: InodeTable
     private let lock = Lock()
     /// lock.
-    private var queue: [ObservedChange] = []
+    private var queue: [Notice] = []
+    /// lock. By tree.
+    private var observers: [UInt32: TreeObserver] = [:]
+    /// lock. Names of other trees' roots that the kernel was told, and when.
+    private var visits: [(directory: VirtualNode, name: [UInt8], time: Int64)] = []
     /// lock.
     private var isStopping = false
     private var thread: WorkerThread?
@@ -23,9 +29,41 @@ final class Invalidation: ChangeObserver, @unchecked Sendable {
         self.door = door
     }
 
-    func observe(_ change: ObservedChange) {
+    /// Who is told of the changes of a tree.
+    func observer(of tree: UInt32) -> TreeObserver {
         lock.locked {
-            queue.append(change)
+            if let observer = observers[tree] { return observer }
+            let observer = TreeObserver(tree: tree, door: door, self)
+            observers[tree] = observer
+            return observer
+        }
+    }
+
+    fileprivate func note(_ change: ObservedChange, in tree: UInt32) {
+        lock.locked {
+            queue.append((change, tree))
+            lock.signal()
+        }
+    }
+
+    /// Whoever looks at a state keeps it from being deleted, and the kernel never forgets by itself.
+    private static let visitNanoseconds: Int64 = 30_000_000_000
+
+    /// The kernel was told what a name in a virtual directory is. After a while it is asked to forget
+    /// that, which it does unless somebody is in there.
+    func noteVisit(of name: [UInt8], in directory: VirtualNode) {
+        let now = timespec.monotonic.nanoseconds
+        lock.locked {
+            visits.removeAll { $0.name == name && $0.directory == directory }
+            visits.append((directory, name, now))
+            lock.signal()
+        }
+    }
+
+    /// All visits end now.
+    func endVisits() {
+        lock.locked {
+            for index in visits.indices { visits[index].time = .min / 2 }
             lock.signal()
         }
     }
@@ -33,8 +71,9 @@ final class Invalidation: ChangeObserver, @unchecked Sendable {
     /// - Throws: `.outOfThreads`.
     func start() throws(MountError) {
         thread = WorkerThread { [self] in
-            while let changes = next() {
-                for change in changes { tell(change) }
+            while let (notices, ended) = next() {
+                for notice in notices { tell(notice.change, in: notice.tree) }
+                for visit in ended { forget(visit.name, in: .virtual(visit.directory)) }
             }
         }
         if thread == nil { throw .outOfThreads }
@@ -50,31 +89,50 @@ final class Invalidation: ChangeObserver, @unchecked Sendable {
     }
 
     /// What there is to be told, as soon as there is something; nil at the end.
-    private func next() -> [ObservedChange]? {
+    private func next() -> (
+        notices: [Notice], ended: [(directory: VirtualNode, name: [UInt8], time: Int64)]
+    )? {
         lock.locked {
-            while queue.isEmpty, !isStopping { lock.wait() }
-            defer { queue = [] }
-            return isStopping ? nil : queue
+            while !isStopping {
+                let now = timespec.monotonic.nanoseconds
+                let ended = visits.filter { now - $0.time >= Self.visitNanoseconds }
+                if !queue.isEmpty || !ended.isEmpty {
+                    defer { queue = [] }
+                    visits.removeAll { now - $0.time >= Self.visitNanoseconds }
+                    return (queue, ended)
+                }
+                if let first = visits.map(\.time).min() {
+                    lock.wait(nanoseconds: max(1, first + Self.visitNanoseconds - now))
+                } else {
+                    lock.wait()
+                }
+            }
+            return nil
         }
     }
 
-    private func tell(_ change: ObservedChange) {
+    private func tell(_ change: ObservedChange, in tree: UInt32) {
         switch change {
         case .file(let qidPath):
-            guard let identifier = inodes.identifier(of: qidPath) else { return }
+            let place = InodePlace(tree: tree, qidPath: qidPath)
+            guard let identifier = inodes.identifier(of: place) else { return }
             fuse_lowlevel_notify_inval_inode(session, identifier, 0, 0)
         case .name(let name, let directory):
-            guard let parent = inodes.identifier(of: directory) else { return }
-            name.withUnsafeBytes { bytes in
-                guard let base = bytes.baseAddress else { return }
-                fuse_lowlevel_notify_inval_entry(
-                    session, parent, base.assumingMemoryBound(to: CChar.self), bytes.count)
-            }
+            forget(name, in: InodePlace(tree: tree, qidPath: directory))
         case .everything:
-            for identifier in inodes.identifiers {
+            for identifier in inodes.identifiers(in: tree) {
                 fuse_lowlevel_notify_inval_inode(session, identifier, 0, 0)
             }
             forgetNames()
+        }
+    }
+
+    private func forget(_ name: [UInt8], in directory: InodePlace) {
+        guard let parent = inodes.identifier(of: directory) else { return }
+        name.withUnsafeBytes { bytes in
+            guard let base = bytes.baseAddress else { return }
+            fuse_lowlevel_notify_inval_entry(
+                session, parent, base.assumingMemoryBound(to: CChar.self), bytes.count)
         }
     }
 
@@ -85,4 +143,19 @@ final class Invalidation: ChangeObserver, @unchecked Sendable {
         var notice = (length: UInt32(16), code: incrementEpoch, unique: UInt64(0))
         _ = withUnsafeBytes(of: &notice) { write(fuse_session_fd(session), $0.baseAddress, 16) }
     }
+}
+
+/// Hears of the changes of one tree that come through other doors.
+final class TreeObserver: ChangeObserver {
+    let door: Int
+    private let tree: UInt32
+    private unowned let invalidation: Invalidation
+
+    fileprivate init(tree: UInt32, door: Int, _ invalidation: Invalidation) {
+        self.tree = tree
+        self.door = door
+        self.invalidation = invalidation
+    }
+
+    func observe(_ change: ObservedChange) { invalidation.note(change, in: tree) }
 }

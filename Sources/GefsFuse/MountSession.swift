@@ -14,6 +14,13 @@ public struct MountOptions: Sendable {
     public var allowsOthers = false
     /// More options of mount(8) that the kernel is to see, such as `nosuid`.
     public var kernelOptions: [String] = []
+    /// All labels are shown, each as a directory, in place of one branch.
+    public var showsAllLabels = false
+    /// The hidden directory `.gefs` is there.
+    public var showsControl = true
+    /// Carries out a command of the console: what it says, and whether it was done. Nil: there is
+    /// nobody who can.
+    public var perform: (@Sendable (String) -> (answer: String, isDone: Bool))?
     /// How owners are matched; nil: by number where the volume has the feature `posix`, by name
     /// elsewhere.
     public var identityMap: IdentityMap?
@@ -45,6 +52,11 @@ public final class MountSession: @unchecked Sendable {
     let inodes: InodeTable
     let buffers = ReadBuffers()
     let isReadOnly: Bool
+    let showsControl: Bool
+    /// A handle on it is in no tree.
+    static let noLabel = Array("dump".utf8)
+    /// Trees beside the one that is mounted, by the names of their labels. Numbers are not used again.
+    private let trees = Mutex<[[UInt8]: UInt32]>([:])
     /// Seconds that the kernel may believe what it was told: it is told when that changes.
     let timeout = 86400.0
     private(set) var caller = Caller(user: .none, isPermissive: true)
@@ -70,13 +82,23 @@ public final class MountSession: @unchecked Sendable {
         let door = Self.doors.wrappingAdd(1, ordering: .relaxed).newValue
         caller = Caller(user: .none, isPermissive: true, door: door)
         do throws(FileError) {
-            let handle = try fileSystem.attach(options.label, as: caller)
-            root = Inode(handle: handle, qidPath: try fileSystem.posixStatus(handle).qidPath)
+            if options.showsAllLabels {
+                root = Inode(
+                    handle: try fileSystem.attach(Self.noLabel, as: caller),
+                    at: .virtual(.labels), virtual: .labels)
+            } else {
+                let handle = try fileSystem.attach(options.label, as: caller)
+                let qidPath = try fileSystem.posixStatus(handle).qidPath
+                root = Inode(handle: handle, at: InodePlace(tree: 0, qidPath: qidPath))
+            }
         } catch {
             throw .attach(error)
         }
         inodes = InodeTable(fileSystem, root: root)
-        isReadOnly = options.isReadOnly || fileSystem.isReadOnly || !root.handle.isMutable
+        showsControl = options.showsControl && !options.showsAllLabels
+        isReadOnly =
+            options.isReadOnly || fileSystem.isReadOnly
+            || (!options.showsAllLabels && !root.handle.isMutable)
     }
 
     /// Mounts. From then on the kernel may ask; it is answered while `run` goes on.
@@ -112,7 +134,7 @@ public final class MountSession: @unchecked Sendable {
         }
         lock.locked { self.session = session }
         self.invalidation = invalidation
-        fileSystem.add(invalidation, on: root.handle)
+        fileSystem.add(invalidation.observer(of: 0), on: root.handle)
     }
 
     /// Answers the kernel until the file system is unmounted. Returns when nobody asks any more and
@@ -132,7 +154,7 @@ public final class MountSession: @unchecked Sendable {
     /// Ends a mount that nobody runs. Programs that use it get ENOTCONN.
     public func abandon() {
         if let invalidation {
-            fileSystem.remove(invalidation, from: root.handle)
+            fileSystem.remove(invalidation.observer(of: 0), from: root.handle)
             invalidation.stop()
         }
         let last = lock.locked { () -> OpaquePointer? in
@@ -168,5 +190,50 @@ public final class MountSession: @unchecked Sendable {
             options.complain("\(error)")
         default: break
         }
+    }
+}
+
+extension MountSession {
+    /// What a name in a virtual directory is; counts as a lookup.
+    ///
+    /// - Throws: `.notFound`.
+    func lookUp(_ name: [UInt8], in directory: VirtualNode) throws(FileError) -> fuse_entry_param {
+        if let node = directory.member(name) { return try entry(node) }
+        guard let state = directory.state(name, of: options.label) else { throw .notFound }
+        let handle: FileHandle
+        do throws(FileError) {
+            handle = try fileSystem.attach(state, as: caller)
+        } catch .unknownLabel, .branchName {
+            throw .notFound
+        }
+        guard !handle.isDump else { throw .notFound }
+        let label = handle.label
+        let tree = trees.withLock { trees -> UInt32 in
+            if let known = trees[label] { return known }
+            let next = UInt32(trees.count + 1)
+            trees[label] = next
+            return next
+        }
+        if handle.isMutable, let invalidation = lock.locked({ invalidation }) {
+            let observer = invalidation.observer(of: tree)
+            fileSystem.remove(observer, from: handle)
+            fileSystem.add(observer, on: handle)
+        }
+        let status = try fileSystem.posixStatus(handle)
+        var entry = entry(handle, status, in: tree)
+        // Labels come and go, and moments pass.
+        entry.entry_timeout = 1
+        lock.locked { invalidation }?.noteVisit(of: name, in: directory)
+        return entry
+    }
+
+    /// Lets the kernel forget, soon, the states beside the branch that nobody is in.
+    public func forgetVisits() {
+        lock.locked { invalidation }?.endVisits()
+    }
+
+    /// Carries out a command of the console.
+    var perform: @Sendable (String) -> (answer: String, isDone: Bool) {
+        options.perform ?? { _ in ("nobody is there to do it\n", false) }
     }
 }

@@ -9,11 +9,23 @@ import Synchronization
 /// come and go, since the names that were given out are remembered.
 final class OpenDirectory: OpenHandle {
     let handle: FileHandle
+    let tree: UInt32
+    /// What it is where it is in no tree; `names` are all its names then.
+    let virtual: VirtualNode?
     /// The names that were given out, in order.
     private let names = Mutex<[[UInt8]]>([])
 
-    init(_ handle: FileHandle) {
+    init(_ handle: FileHandle, in tree: UInt32) {
         self.handle = handle
+        self.tree = tree
+        virtual = nil
+    }
+
+    init(_ handle: FileHandle, _ node: VirtualNode, _ all: [[UInt8]]) {
+        self.handle = handle
+        tree = .max
+        virtual = node
+        names.withLock { $0 = all }
     }
 
     /// The name that the entry at `position` follows; nil for the first.
@@ -60,10 +72,18 @@ extension Request {
         _ identifier: fuse_ino_t, _ information: UnsafeMutablePointer<fuse_file_info>
     ) {
         perform { () throws(FileError) -> Void in
-            let handle = try fileSystem.openUnchecked(inode(identifier).handle, OpenMode(.read))
-            information.pointee.fh = OpenDirectory(handle).makeIdentifier()
-            information.pointee.keep_cache = 1
-            information.pointee.cache_readdir = 1
+            let inode = inode(identifier)
+            if let node = inode.virtual {
+                let handle = try fileSystem.attach(MountSession.noLabel, as: caller)
+                let names = try node.names(fileSystem)
+                information.pointee.fh = OpenDirectory(handle, node, names).makeIdentifier()
+            } else {
+                let handle = try fileSystem.openUnchecked(inode.handle, OpenMode(.read))
+                information.pointee.fh =
+                    OpenDirectory(handle, in: inode.place.tree).makeIdentifier()
+                information.pointee.keep_cache = 1
+                information.pointee.cache_readdir = 1
+            }
             if fuse_reply_open(pointer, information) != 0 {
                 OpenDirectory.close(information, of: fileSystem)
             }
@@ -99,12 +119,15 @@ private struct ListingPage {
 
     mutating func fill(_ directory: OpenDirectory, from offset: Int) throws(FileError) {
         var position = offset
+        if let node = directory.virtual { return fill(node, directory, from: offset) }
         while position < 2 {
             let status =
                 try position == 0
                 ? request.fileSystem.posixStatus(directory.handle)
                 : request.fileSystem.parentStatus(directory.handle)
-            guard addDots(position, status, directory) else { return }
+            let attributes = request.session.attributes(
+                status, directory.handle, in: directory.tree)
+            guard addDots(position, attributes) else { return }
             position += 1
         }
         var last = directory.name(before: position - 2)
@@ -124,11 +147,32 @@ private struct ListingPage {
         }
     }
 
-    private mutating func addDots(
-        _ position: Int, _ status: PosixStatus, _ directory: OpenDirectory
-    ) -> Bool {
+    /// What is in no tree is shown by name alone: to look at all labels would use them all.
+    private mutating func fill(
+        _ node: VirtualNode, _ directory: OpenDirectory, from offset: Int
+    ) {
+        var position = offset
+        while position < 2 {
+            guard addDots(position, node.attributes) else { return }
+            position += 1
+        }
+        while let name = directory.name(before: position - 1) {
+            var entry = fuse_entry_param()
+            entry.attr.st_mode = node.isDirectory(name) ? S_IFDIR : S_IFREG
+            // Any number but 0, which libraries skip.
+            entry.attr.st_ino = .max - 0x1_0000 - ino_t(position)
+            let text = name.map { CChar(bitPattern: $0) } + [0]
+            let isAdded = text.withUnsafeBufferPointer { bytes in
+                bytes.baseAddress.map { append($0, &entry, position) } ?? false
+            }
+            guard isAdded else { return }
+            position += 1
+        }
+    }
+
+    private mutating func addDots(_ position: Int, _ attributes: stat) -> Bool {
         var entry = fuse_entry_param()
-        entry.attr = request.session.attributes(status, directory.handle)
+        entry.attr = attributes
         return append(position == 0 ? "." : "..", &entry, position)
     }
 
@@ -139,7 +183,8 @@ private struct ListingPage {
         let name = entry.name.map { CChar(bitPattern: $0) } + [0]
         guard isPlus else {
             var plain = fuse_entry_param()
-            plain.attr = request.session.attributes(entry.status, directory.handle)
+            plain.attr = request.session.attributes(
+                entry.status, directory.handle, in: directory.tree)
             return name.withUnsafeBufferPointer { bytes in
                 bytes.baseAddress.map { append($0, &plain, position) } ?? false
             }
@@ -156,7 +201,7 @@ private struct ListingPage {
             // It has gone since: the kernel is not told of it.
             return true
         }
-        var plus = request.session.entry(found.0, found.1)
+        var plus = request.session.entry(found.0, found.1, in: directory.tree)
         return name.withUnsafeBufferPointer { bytes in
             bytes.baseAddress.map { append($0, &plus, position) } ?? false
         }

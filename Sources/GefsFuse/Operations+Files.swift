@@ -6,9 +6,12 @@ import Glibc
 final class OpenFile: OpenHandle {
     let handle: FileHandle
     let appends: Bool
+    /// What it is where it is no file of a tree.
+    let command: CommandStream?
 
-    init(_ handle: FileHandle, flags: Int32) {
+    init(_ handle: FileHandle, flags: Int32, command: CommandStream? = nil) {
         self.handle = handle
+        self.command = command
         appends = flags & O_APPEND != 0
     }
 }
@@ -74,6 +77,7 @@ extension Request {
     ) {
         perform { () throws(FileError) -> Void in
             let inode = inode(identifier)
+            if inode.virtual != nil { return openCommand(information) }
             let handle = try fileSystem.openUnchecked(inode.handle, OpenMode(.readWrite))
             if information.pointee.flags & O_TRUNC != 0 {
                 var changes = PosixChanges()
@@ -94,6 +98,19 @@ extension Request {
         }
     }
 
+    private func openCommand(_ information: UnsafeMutablePointer<fuse_file_info>) {
+        perform { () throws(FileError) -> Void in
+            let file = OpenFile(
+                try fileSystem.attach(MountSession.noLabel, as: caller),
+                flags: information.pointee.flags, command: CommandStream(session.perform))
+            information.pointee.fh = file.makeIdentifier()
+            information.pointee.direct_io = 1
+            if fuse_reply_open(pointer, information) != 0 {
+                OpenFile.close(information, of: fileSystem)
+            }
+        }
+    }
+
     fileprivate func create(
         _ name: UnsafePointer<CChar>, in parent: fuse_ino_t, _ mode: mode_t,
         _ information: UnsafeMutablePointer<fuse_file_info>
@@ -108,7 +125,8 @@ extension Request {
             let file = OpenFile(
                 try fileSystem.openUnchecked(handle, OpenMode(.readWrite)),
                 flags: information.pointee.flags)
-            var entry = session.entry(try fileSystem.reference(handle), status)
+            var entry = session.entry(
+                try fileSystem.reference(handle), status, in: inode(parent).place.tree)
             information.pointee.fh = file.makeIdentifier()
             information.pointee.keep_cache = 1
             if fuse_reply_create(pointer, &entry, information) != 0 {
@@ -122,6 +140,14 @@ extension Request {
         _ information: UnsafeMutablePointer<fuse_file_info>?, _ size: Int, _ offset: off_t
     ) {
         guard let file = OpenFile.of(information), offset >= 0 else { return reply(error: EBADF) }
+        if let command = file.command {
+            let answer = command.read(at: Int(offset), atMost: size)
+            _ = answer.withUnsafeBytes { bytes in
+                fuse_reply_buf(
+                    pointer, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
+            }
+            return
+        }
         perform { () throws(FileError) -> Void in
             try session.buffers.withBuffer { (buffer) throws(FileError) -> Void in
                 let wanted = min(size, MountSession.transferBytesMax)
@@ -138,6 +164,11 @@ extension Request {
         _ offset: off_t
     ) {
         guard let file = OpenFile.of(information), offset >= 0 else { return reply(error: EBADF) }
+        if let command = file.command {
+            guard command.write(bytes) else { return reply(error: EINVAL) }
+            fuse_reply_write(pointer, bytes.count)
+            return
+        }
         perform { () throws(FileError) -> Void in
             let count = try fileSystem.writeUnchecked(
                 file.handle, at: UInt64(offset), from: bytes, appends: file.appends, as: caller)

@@ -26,6 +26,11 @@ extension MountSession {
             guard let request = Request(pointer) else { return }
             request.perform { () throws(FileError) -> Void in
                 let inode = request.inode(identifier)
+                if let node = inode.virtual {
+                    var attributes = node.attributes
+                    fuse_reply_attr(request.pointer, &attributes, request.session.timeout)
+                    return
+                }
                 request.reply(
                     attributes: try request.fileSystem.posixStatus(inode.handle), inode)
             }
@@ -48,13 +53,23 @@ extension MountSession {
 extension Request {
     fileprivate func lookUp(_ name: UnsafePointer<CChar>, in parent: fuse_ino_t) {
         perform { () throws(FileError) -> Void in
+            let directory = inode(parent)
             do throws(FileError) {
+                if let node = directory.virtual {
+                    return reply(entry: try session.lookUp(name.bytes, in: node))
+                }
                 let (handle, status) = try name.withName {
                     (bytes) throws(FileError) -> (FileHandle, PosixStatus) in
-                    try fileSystem.lookUp(bytes, in: inode(parent).handle, as: caller)
+                    try fileSystem.lookUp(bytes, in: directory.handle, as: caller)
                 }
-                reply(handle, status)
+                reply(handle, status, in: directory)
             } catch .notFound {
+                if directory === session.root, session.showsControl,
+                    name.bytes == VirtualNode.controlName
+                {
+                    return reply(entry: try session.entry(.control))
+                }
+                if directory.virtual != nil { return reply(error: ENOENT) }
                 // The kernel remembers that there is no such name, until it is told.
                 var none = fuse_entry_param()
                 none.entry_timeout = session.timeout
@@ -66,6 +81,15 @@ extension Request {
     fileprivate func setAttributes(
         _ identifier: fuse_ino_t, _ attributes: stat, _ fields: Int32
     ) {
+        if let node = inode(identifier).virtual {
+            // What the shell's `>` asks for.
+            guard node == .command, fields & ~FUSE_SET_ATTR_SIZE == 0 else {
+                return reply(error: EPERM)
+            }
+            var attributes = node.attributes
+            fuse_reply_attr(pointer, &attributes, session.timeout)
+            return
+        }
         var changes = PosixChanges()
         func has(_ field: Int32) -> Bool { fields & field != 0 }
         if has(FUSE_SET_ATTR_MODE) { changes.permissions = UInt32(attributes.st_mode) & 0o7777 }
@@ -134,6 +158,12 @@ extension Request {
 }
 
 extension timespec {
+    static var monotonic: timespec {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return time
+    }
+
     static var now: timespec {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)

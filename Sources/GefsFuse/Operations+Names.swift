@@ -69,7 +69,7 @@ extension Request {
                 try fileSystem.link(
                     inode(identifier).handle, to: bytes, in: inode(parent).handle, as: caller)
             }
-            reply(handle, status)
+            reply(handle, status, in: inode(parent))
         }
     }
 
@@ -112,7 +112,7 @@ extension Request {
                 (bytes) throws(FileError) -> (FileHandle, PosixStatus) in
                 try fileSystem.make(bytes, in: directory, creation, as: caller)
             }
-            reply(try fileSystem.reference(handle), status)
+            reply(try fileSystem.reference(handle), status, in: inode(parent))
         }
     }
 

@@ -33,9 +33,13 @@ struct Request {
         }
     }
 
-    /// Whether the kernel has another answer than an entry of a directory: see `fuse_entry_param`.
-    func reply(_ handle: FileHandle, _ status: PosixStatus) {
-        var entry = session.entry(handle, status)
+    /// Replies with a file that was found or made in a directory. Takes the handle over.
+    func reply(_ handle: FileHandle, _ status: PosixStatus, in directory: Inode) {
+        reply(entry: session.entry(handle, status, in: directory.place.tree))
+    }
+
+    func reply(entry: fuse_entry_param) {
+        var entry = entry
         if fuse_reply_entry(pointer, &entry) != 0 {
             // The kernel has not got it, and will not forget it.
             session.inodes.forget(entry.ino, 1)
@@ -43,7 +47,7 @@ struct Request {
     }
 
     func reply(attributes status: PosixStatus, _ inode: Inode) {
-        var attributes = session.attributes(status, inode.handle)
+        var attributes = session.attributes(status, inode.handle, in: inode.place.tree)
         fuse_reply_attr(pointer, &attributes, session.timeout)
     }
 }

@@ -22,13 +22,17 @@ struct MountVerb: Verb {
             BRANCH can be a moment, which is mounted read-only: main@2026-11-22T10:00, main@-15m, \
             main@LABEL.
 
+            In every mount there is a directory .gefs that listings do not show: .gefs/snapshots has \
+            the snapshots, .gefs/at any moment that you name (.gefs/at/-15m), and commands of the \
+            console are written to .gefs/ctl, from which the same descriptor reads their answers.
+
             idmap=names, usual: owners are the host's by name: the users file of the volume and the \
             host's passwd tell who is who; root is adm, and whom the other side does not know is \
             none. idmap=numeric, usual on a volume made with --features posix: the host's numbers \
             are stored as they are.
 
-            OPTIONS, with commas between them: ro, allow_other, branch=BRANCH, idmap=names|numeric, \
-            listen=ADDR, cache=SIZE, nosnapshots, and mount(8)'s nosuid, nodev, noexec, noatime, dirsync, ...
+            OPTIONS, with commas between them: ro, allow_other, branch=BRANCH, all, noctl, \
+            idmap=names|numeric, listen=ADDR, cache=SIZE, nosnapshots, and mount(8)'s nosuid, nodev, noexec, noatime, dirsync, ...
 
             Examples:
               gefs mount disk.img /mnt
@@ -58,6 +62,12 @@ struct MountVerb: Verb {
     @Flag(name: .short, help: "Stay in the foreground.")
     var foreground = false
 
+    @Flag(help: "Show all branches and snapshots, each as a directory.")
+    var all = false
+
+    @Flag(help: "Leave out the hidden directory .gefs.")
+    var noCtl = false
+
     @Flag(help: "Mount with idmap=numeric also where 9P clients would see none for everybody.")
     var force = false
 
@@ -74,6 +84,8 @@ struct MountVerb: Verb {
         words.listen += listen
         if noSnapshots { words.takesSnapshots = false }
         if force { words.isForced = true }
+        if all { words.showsAllLabels = true }
+        if noCtl { words.showsControl = false }
         if let cache { words.cache = cache }
         let image = try image.resolved()
         let directory = try LocalFile.resolved(directory)
@@ -125,7 +137,9 @@ struct MountVerb: Verb {
         var request = ["mount", directory]
         for word in words { request += ["-o", word] }
         if let branch { request += ["-o", "branch=\(branch)"] }
-        if force { request += ["-o", "force"] }
+        for (isSet, word) in [(force, "force"), (all, "all"), (noCtl, "noctl")] where isSet {
+            request += ["-o", word]
+        }
         _ = try ControlClient.perform(request, at: socket) { _, _ in }
         console.detail("\(socket): mounted on \(directory)")
     }

@@ -16,6 +16,8 @@ struct MountWords {
     var cache: String?
     var takesSnapshots = true
     var identityMap: IdentityMap?
+    var showsAllLabels = false
+    var showsControl = true
     /// Also what shows nonsense to others: host numbers on a volume that knows its users by name.
     var isForced = false
     /// For the kernel.
@@ -37,6 +39,9 @@ struct MountWords {
     init(_ texts: [String], forServer: Bool = false) throws {
         for text in texts {
             for word in text.split(separator: ",") { try take(String(word)) }
+        }
+        guard branch == nil || !showsAllLabels else {
+            throw CommandFailure("mount", "all labels, or one branch", status: .usage)
         }
         guard !forServer || listen.isEmpty && cache == nil && takesSnapshots else {
             throw CommandFailure(
@@ -61,6 +66,8 @@ struct MountWords {
             }
         }
         options.identityMap = identityMap
+        options.showsAllLabels = showsAllLabels
+        options.showsControl = showsControl
         options.complain = { Console.complain("gefs: \($0)") }
         return options
     }
@@ -82,6 +89,8 @@ struct MountWords {
             }
             identityMap = map
         case ("force", nil): isForced = true
+        case ("all", nil): showsAllLabels = true
+        case ("noctl", nil): showsControl = false
         case (let name, nil) where Self.kernelWords.contains(name): kernel.append(name)
         case (let name, _) where Self.ignoredWords.contains(name): break
         case (let name, _) where name.hasPrefix("x-") || name.hasPrefix("comment"): break

@@ -16,6 +16,8 @@ final class ServedMounts: @unchecked Sendable {
     private let lock = Lock()
     /// lock.
     private var mounts: [Int: Mount] = [:]
+    /// lock. What the file `.gefs/ctl` of a mount does.
+    private var perform: (@Sendable (String) -> (answer: String, isDone: Bool))?
     /// lock. Mounts so far.
     private var count = 0
     /// lock.
@@ -25,6 +27,23 @@ final class ServedMounts: @unchecked Sendable {
         self.fileSystem = fileSystem
         self.image = image
         endsProcess = endsWithMounts
+    }
+
+    /// From now on mounts can carry out commands.
+    func use(_ service: ControlService) {
+        let console = ControlConsole(service)
+        lock.locked {
+            perform = { line in
+                // They would wait for this very request to be answered.
+                let ending = ["halt", "mount", "unmount"]
+                if let word = ControlWords.split(line).first, ending.contains(word) {
+                    return ("\(word): not from within a mount\n", false)
+                }
+                var answer = ""
+                let isDone = console.perform(line) { answer += $0 }
+                return (answer, isDone)
+            }
+        }
     }
 
     /// Where something is mounted, in the order in which it was.
@@ -44,7 +63,8 @@ final class ServedMounts: @unchecked Sendable {
                     "--force does it all the same; a volume made with --features posix is for this",
                 status: .usage)
         }
-        let options = words.options(source: image)
+        var options = words.options(source: image)
+        options.perform = lock.locked { perform }
         let session: MountSession
         do throws(MountError) {
             session = try MountSession(fileSystem, at: directory, options)
@@ -86,6 +106,13 @@ final class ServedMounts: @unchecked Sendable {
             while !mounts.isEmpty { lock.wait() }
             isEnding = isEnding || endsProcess
         }
+    }
+
+    /// Lets the kernel forget what it has looked at beside the branches; false where nothing is mounted.
+    func forgetVisits() -> Bool {
+        let sessions = lock.locked { mounts.values.map(\.session) }
+        for session in sessions { session.forgetVisits() }
+        return !sessions.isEmpty
     }
 
     /// Unmounts what is on a directory, in use or not; false where nothing is.

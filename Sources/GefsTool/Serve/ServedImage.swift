@@ -60,6 +60,7 @@ final class ServedImage {
         }
         let service = ControlService(fileSystem, image: name ?? image, server: controls)
         configuration.controlHandler = ControlConsole(service)
+        mounts.use(service)
         configuration.consolePath = ControlSocket.console(besideSocket: place)
         let server = NinePServer(fileSystem: fileSystem, configuration: configuration)
         controls.server.withLock { $0 = server }
@@ -132,6 +133,8 @@ final class ServedImage {
         func mount(on directory: String, options: [String]) throws {
             try mounts.mount(on: directory, try MountWords(options, forServer: true))
         }
+
+        func forgetVisits() -> Bool { mounts.forgetVisits() }
 
         func unmount(_ directory: String) -> Bool { mounts.end(directory) }
 

@@ -29,7 +29,8 @@ struct PosixVolumeTests {
             try Array(text.utf8).withBytes(body)
         }
 
-        func make(_ name: String, _ content: String = "", mode: UInt32 = 0o644) throws -> FileHandle {
+        func make(_ name: String, _ content: String = "", mode: UInt32 = 0o644) throws -> FileHandle
+        {
             let creation = PosixCreation(
                 mode: mode, owner: .none, group: .none, content: Array(content.utf8))
             return try named(name) { (bytes) throws(FileError) in
