@@ -119,6 +119,11 @@ final class InodeTable: @unchecked Sendable {
         return root.place.tree == tree ? [fuse_ino_t(FUSE_ROOT_ID)] + found : found
     }
 
+    /// Handles on the files of a tree that the kernel knows.
+    func handles(in tree: UInt32) -> [FileHandle] {
+        lock.locked { inodes.values.filter { $0.place.tree == tree }.map(\.handle) }
+    }
+
     /// Gives everything back; the kernel asks no more.
     func close() {
         let all = lock.locked { () -> [Inode] in

@@ -9,6 +9,15 @@ import Glibc
 final class Invalidation: @unchecked Sendable {
     private typealias Notice = (change: ObservedChange, tree: UInt32)
 
+    /// What the kernel was told that a name in a virtual directory is.
+    private struct Visit {
+        var directory: VirtualNode
+        var name: [UInt8]
+        var root: InodePlace
+        /// Nanoseconds of the monotonic clock.
+        var time: Int64
+    }
+
     private let door: Int
     private let session: OpaquePointer
     private let inodes: InodeTable
@@ -18,7 +27,7 @@ final class Invalidation: @unchecked Sendable {
     /// lock. By tree.
     private var observers: [UInt32: TreeObserver] = [:]
     /// lock. Names of other trees' roots that the kernel was told, and when.
-    private var visits: [(directory: VirtualNode, name: [UInt8], time: Int64)] = []
+    private var visits: [Visit] = []
     /// lock.
     private var isStopping = false
     private var thread: WorkerThread?
@@ -51,11 +60,11 @@ final class Invalidation: @unchecked Sendable {
 
     /// The kernel was told what a name in a virtual directory is. After a while it is asked to forget
     /// that, which it does unless somebody is in there.
-    func noteVisit(of name: [UInt8], in directory: VirtualNode) {
+    func noteVisit(of name: [UInt8], in directory: VirtualNode, root: InodePlace) {
         let now = timespec.monotonic.nanoseconds
         lock.locked {
             visits.removeAll { $0.name == name && $0.directory == directory }
-            visits.append((directory, name, now))
+            visits.append(Visit(directory: directory, name: name, root: root, time: now))
             lock.signal()
         }
     }
@@ -73,7 +82,18 @@ final class Invalidation: @unchecked Sendable {
         thread = WorkerThread { [self] in
             while let (notices, ended) = next() {
                 for notice in notices { tell(notice.change, in: notice.tree) }
-                for visit in ended { forget(visit.name, in: .virtual(visit.directory)) }
+                for visit in ended {
+                    forget(visit.name, in: .virtual(visit.directory))
+                    guard inodes.identifier(of: visit.root) != nil else { continue }
+                    // What was in use the last time is not reached by that name any more, and
+                    // holds what is above it.
+                    for handle in inodes.handles(in: visit.root.tree) {
+                        guard let (directory, name) = handle.location else { continue }
+                        forget(name, in: InodePlace(tree: visit.root.tree, qidPath: directory))
+                    }
+                    // Somebody is in there, or the kernel has not answered yet: later once more.
+                    noteVisit(of: visit.name, in: visit.directory, root: visit.root)
+                }
             }
         }
         if thread == nil { throw .outOfThreads }
@@ -89,9 +109,7 @@ final class Invalidation: @unchecked Sendable {
     }
 
     /// What there is to be told, as soon as there is something; nil at the end.
-    private func next() -> (
-        notices: [Notice], ended: [(directory: VirtualNode, name: [UInt8], time: Int64)]
-    )? {
+    private func next() -> (notices: [Notice], ended: [Visit])? {
         lock.locked {
             while !isStopping {
                 let now = timespec.monotonic.nanoseconds

@@ -78,7 +78,8 @@ public final class MountSession: @unchecked Sendable {
         self.directory = directory
         self.options = options
         owners = OwnerMap(
-            fileSystem, options.identityMap ?? (fileSystem.isPosix ? .numeric : .names))
+            fileSystem,
+            options.identityMap ?? ((try? fileSystem.ownersAreNames()) ?? true ? .names : .numeric))
         let door = Self.doors.wrappingAdd(1, ordering: .relaxed).newValue
         caller = Caller(user: .none, isPermissive: true, door: door)
         do throws(FileError) {
@@ -223,7 +224,8 @@ extension MountSession {
         var entry = entry(handle, status, in: tree)
         // Labels come and go, and moments pass.
         entry.entry_timeout = 1
-        lock.locked { invalidation }?.noteVisit(of: name, in: directory)
+        lock.locked { invalidation }?.noteVisit(
+            of: name, in: directory, root: InodePlace(tree: tree, qidPath: status.qidPath))
         return entry
     }
 

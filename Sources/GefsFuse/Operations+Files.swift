@@ -105,6 +105,7 @@ extension Request {
                 flags: information.pointee.flags, command: CommandStream(session.perform))
             information.pointee.fh = file.makeIdentifier()
             information.pointee.direct_io = 1
+            information.pointee.nonseekable = 1
             if fuse_reply_open(pointer, information) != 0 {
                 OpenFile.close(information, of: fileSystem)
             }
@@ -141,7 +142,7 @@ extension Request {
     ) {
         guard let file = OpenFile.of(information), offset >= 0 else { return reply(error: EBADF) }
         if let command = file.command {
-            let answer = command.read(at: Int(offset), atMost: size)
+            let answer = command.read(atMost: size)
             _ = answer.withUnsafeBytes { bytes in
                 fuse_reply_buf(
                     pointer, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)

@@ -90,10 +90,12 @@ final class CommandStream: Sendable {
         return isDone
     }
 
-    func read(at offset: Int, atMost count: Int) -> [UInt8] {
+    /// What is left of the answer, wherever in a file the program thinks that it is.
+    func read(atMost count: Int) -> [UInt8] {
         lock.locked {
-            guard offset < answer.count else { return [] }
-            return Array(answer[offset..<min(answer.count, offset + count)])
+            let part = Array(answer.prefix(count))
+            answer.removeFirst(part.count)
+            return part
         }
     }
 }

@@ -30,6 +30,7 @@ struct Gefs: VerbGroup {
                 subcommands: [
                     ReamVerb.self, ServeVerb.self, MountVerb.self, UnmountVerb.self, InfoVerb.self,
                     CheckVerb.self, ScrubVerb.self, RescueVerb.self, SpaceVerb.self, GrowVerb.self,
+                    ConvertVerb.self,
                     SnapshotVerbs.self, TryVerb.self, CrashLabVerb.self,
                 ]),
             CommandGroup(

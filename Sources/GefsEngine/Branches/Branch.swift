@@ -39,6 +39,9 @@ final class Branch: @unchecked Sendable {
     /// lock. Counts how often the branch went to another tree.
     var switchCount: UInt64 = 0
 
+    /// lock. What is flushed goes down to the leaves, with all that waits in buffers on its way.
+    var flattens = false
+
     /// lock. Who keeps copies of files, and is told of changes.
     var observers: [WeakObserver] = []
 

@@ -81,6 +81,12 @@ extension FileHandle {
         }
     }
 
+    /// The directory that the file is in, and its name there; nil for a root.
+    public var location: (directory: UInt64, name: [UInt8])? {
+        guard let node else { return nil }
+        return node.branch.lock.locked { currentPlace.map { ($0.parent.qidPath, $0.name) } }
+    }
+
     /// Whether nothing of the file is left: its branch went back to a state that has it not.
     public var isLost: Bool {
         guard let node else { return false }

@@ -77,7 +77,12 @@ enum ConfigurationKey {
     /// Keys that begin so are the implementation's own.
     static let ownPrefix = Array("gefs.".utf8)
 
+    /// Whose numbers the owners on a disk with the feature `posix` are. Source: Docs/FORMAT.md 12.6.
+    static let owners = Array("gefs.owners".utf8)
+    static let ownersByName = Array("names".utf8)
+
     static func check(_ key: [UInt8], _ value: [UInt8]?) throws(FileError) {
+        if key == owners, value ?? ownersByName == ownersByName { return }
         guard !key.isEmpty, key.count < Geometry.keyBytesMax, !key.starts(with: ownPrefix),
             value?.count ?? 0 <= Geometry.valueBytesMax
         else { throw .label(.badConfiguration, key) }

@@ -13,7 +13,9 @@ extension Volume {
             let old = branch.lock.locked { branch.version }
             let root: TreeRoot
             do throws(FileError) {
-                root = try write(layer, over: old.root, flush)
+                root = try write(
+                    layer, over: old.root, flush,
+                    reachesLeaves: branch.lock.locked { branch.flattens })
             } catch {
                 flush.abandon()
                 throw error
@@ -24,7 +26,7 @@ extension Volume {
     }
 
     private func write(
-        _ layer: FrozenLayer, over root: TreeRoot, _ flush: TreeFlush
+        _ layer: FrozenLayer, over root: TreeRoot, _ flush: TreeFlush, reachesLeaves: Bool
     ) throws(FileError) -> TreeRoot {
         let blocks = layer.dirty.sorted()
         let pointers = try flush.writeData(blocks)
@@ -34,7 +36,8 @@ extension Volume {
             })
         let result: TreeRoot
         do throws(TreeError) {
-            result = try Tree.apply(batch, to: root, target: flush)
+            result = try Tree.apply(
+                batch, to: root, target: flush, reachesLeaves: reachesLeaves)
         } catch {
             throw FileError(error)
         }

@@ -1,0 +1,252 @@
+"""Volumes with the feature posix, what every mount shows beside its branch, and conversion."""
+import os
+import shutil
+import stat
+import subprocess
+import time
+import unittest
+
+import harness
+from test_mount import Mounted, can_mount, error_of
+
+
+class Posix(Mounted):
+    def mount_posix(self, *words, **named):
+        image = named.pop("image", None)
+        if image is None:
+            image = self.folder / "posix.img"
+            harness.run("ream", image, "--size", "512M", "--features", "posix", "--user", "root")
+        return self.mount(*words, image=image, **named)
+
+    def unmount_posix(self, place):
+        harness.run("umount", place)
+        harness.run("check", "--strict", self.image)
+
+
+@can_mount
+class Features(Posix):
+    def test_hard_links(self):
+        place = self.mount_posix()
+        (place / "a").write_text("text")
+        os.makedirs(place / "d")
+        os.link(place / "a", place / "b")
+        os.link(place / "b", place / "d" / "c")
+        numbers = {os.stat(place / name).st_ino for name in ("a", "b", "d/c")}
+        self.assertEqual(len(numbers), 1)
+        self.assertEqual(os.stat(place / "a").st_nlink, 3)
+        (place / "d" / "c").write_text("changed")
+        self.assertEqual((place / "a").read_text(), "changed")
+        os.unlink(place / "a")
+        os.rename(place / "d" / "c", place / "d" / "e")
+        self.assertEqual(os.stat(place / "b").st_nlink, 2)
+        self.assertEqual(error_of(os.link, place / "d", place / "x"), "EPERM")
+        self.unmount_posix(place)
+        place = self.mount_posix(image=self.image)
+        self.assertEqual((place / "d" / "e").read_text(), "changed")
+        # 9P sees the same.
+        self.assertEqual(harness.run_text("cat", self.image, "/b"), "changed")
+        harness.run("rm", "--yes", self.image, "/b")
+        self.assertEqual(os.stat(place / "d" / "e").st_nlink, 1)
+        self.unmount_posix(place)
+
+    def test_extended_attributes(self):
+        place = self.mount_posix()
+        (place / "f").write_text("text")
+        long = os.urandom(60000)
+        os.setxattr(place / "f", "user.short", b"value")
+        os.setxattr(place / "f", "user.long", long)
+        os.setxattr(place / "f", "user.empty", b"")
+        self.assertEqual(error_of(os.setxattr, place / "f", "user.short", b"x", os.XATTR_CREATE), "EEXIST")
+        self.assertEqual(error_of(os.setxattr, place / "f", "user.none", b"x", os.XATTR_REPLACE), "ENODATA")
+        self.unmount_posix(place)
+        place = self.mount_posix(image=self.image)
+        self.assertEqual(sorted(os.listxattr(place / "f")), ["user.empty", "user.long", "user.short"])
+        self.assertEqual(os.getxattr(place / "f", "user.long"), long)
+        os.removexattr(place / "f", "user.long")
+        self.assertEqual(error_of(os.getxattr, place / "f", "user.long"), "ENODATA")
+        os.unlink(place / "f")
+        self.unmount_posix(place)
+
+    @unittest.skipUnless(shutil.which("setfacl"), "needs setfacl")
+    def test_access_control_lists(self):
+        place = self.mount_posix()
+        os.mkdir(place / "d")
+        for folder in (self.folder, place):
+            os.chmod(folder, 0o755)
+        (place / "f").write_text("secret")
+        os.chmod(place / "f", 0o600)
+
+        def can_read(name):
+            command = ["setpriv", "--reuid", "1", "--regid", "1", "--clear-groups", "cat", str(place / name)]
+            return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+
+        self.assertFalse(can_read("f"))
+        subprocess.run(["setfacl", "-m", "u:1:r", str(place / "f")], check=True)
+        self.assertTrue(can_read("f"))
+        # The group's bits are the mask now: chmod takes the right away.
+        os.chmod(place / "f", 0o600)
+        self.assertFalse(can_read("f"))
+        subprocess.run(["setfacl", "-d", "-m", "u:1:rwx", str(place / "d")], check=True)
+        old = os.umask(0o077)
+        try:
+            (place / "d" / "new").write_text("x")
+        finally:
+            os.umask(old)
+        self.assertTrue(can_read("d/new"))
+        subprocess.run(["setfacl", "-b", str(place / "f")], check=True)
+        self.assertEqual(stat.S_IMODE(os.stat(place / "f").st_mode), 0o600)
+        self.unmount_posix(place)
+
+    def test_names_times_and_owners(self):
+        place = self.mount_posix()
+        names = [b"n" * 255, b"a\nb\x01\xff", b"\x7f"]
+        for name in names:
+            (place / os.fsdecode(name)).write_text("x")
+        self.assertEqual(sorted(os.listdir(os.fsencode(place))), sorted(names))
+        self.assertEqual(os.statvfs(place).f_namemax, 255)
+        self.assertEqual(error_of(os.mkdir, place / ("n" * 256)), "ENAMETOOLONG")
+        path = place / os.fsdecode(names[1])
+        os.chown(path, 61234, 61235)
+        os.utime(path, ns=(1, 2))
+        before = os.stat(path).st_ctime_ns
+        os.mkdir(place / "d")
+        os.mkdir(place / "d" / "x")
+        os.mkdir(place / "d" / "y")
+        self.assertEqual(os.stat(place / "d").st_nlink, 4)
+        self.unmount_posix(place)
+        place = self.mount_posix(image=self.image)
+        status = os.stat(path)
+        self.assertEqual((status.st_uid, status.st_gid), (61234, 61235))
+        self.assertEqual((status.st_mtime_ns, status.st_ctime_ns), (2, before))
+        self.assertEqual(os.stat(place / "d").st_nlink, 4)
+        self.unmount_posix(place)
+
+    def test_rsync_keeps_everything(self):
+        if not shutil.which("rsync"):
+            self.skipTest("needs rsync")
+        place = self.mount_posix()
+        source = self.folder / "source"
+        os.makedirs(source / "sub")
+        (source / "a").write_bytes(os.urandom(100_000))
+        os.link(source / "a", source / "sub" / "b")
+        os.symlink("a", source / "link")
+        os.mkfifo(source / "fifo")
+        os.chmod(source / "a", 0o640)
+        os.setxattr(source / "a", "user.note", b"kept")
+        for _ in range(2):
+            subprocess.run(["rsync", "-aHAX", f"{source}/", f"{place}/copy/"], check=True)
+        differences = subprocess.run(
+            ["rsync", "-aHAXn", "--checksum", "--itemize-changes", f"{source}/", f"{place}/copy/"],
+            check=True, stdout=subprocess.PIPE).stdout
+        self.assertEqual(differences, b"")
+        self.assertEqual(os.stat(place / "copy" / "a").st_nlink, 2)
+        self.assertEqual(os.getxattr(place / "copy" / "sub" / "b", "user.note"), b"kept")
+        self.unmount_posix(place)
+
+
+@can_mount
+class Control(Posix):
+    def test_states_beside_the_branch(self):
+        place = self.mount()
+        (place / "f").write_text("old")
+        control = place / ".gefs"
+        self.assertNotIn(".gefs", os.listdir(place))
+        self.assertEqual(sorted(os.listdir(control)), ["at", "ctl", "snapshots"])
+        (control / "ctl").write_text("snap main then\n")
+        (place / "f").write_text("new")
+        self.assertEqual((control / "snapshots" / "then" / "f").read_text(), "old")
+        self.assertEqual((control / "at" / "then" / "f").read_text(), "old")
+        self.assertIn("then", os.listdir(control / "snapshots"))
+        # Other numbers, or programs would take both for the same file.
+        self.assertNotEqual(
+            os.stat(place / "f").st_ino, os.stat(control / "snapshots" / "then" / "f").st_ino)
+        self.assertEqual(
+            subprocess.run(["diff", "-q", place / "f", control / "snapshots" / "then" / "f"],
+                           stdout=subprocess.DEVNULL).returncode, 1)
+        self.assertEqual(error_of((control / "snapshots" / "then" / "f").write_text, "x"), "EROFS")
+        self.assertFalse((control / "snapshots" / "nowhere").exists())
+        self.assertFalse((control / "at" / "nowhere").exists())
+        with open(control / "ctl", "r+b", buffering=0) as command:
+            command.write(b"snap list\n")
+            self.assertIn(b"then", command.read(100_000))
+            for refused in (b"nonsense\n", b"unmount /\n", b"halt\n"):
+                self.assertEqual(error_of(command.write, refused), "EINVAL")
+                self.assertNotEqual(command.read(1000), b"")
+        # Somebody is in there.
+        with open(control / "snapshots" / "then" / "f"):
+            self.assertEqual(error_of((control / "ctl").write_text, "snap -d then\n"), "EINVAL")
+        # Nobody is any more; that the kernel remembers it is no reason.
+        (control / "ctl").write_text("snap -d then\n")
+        self.assertNotIn("then", os.listdir(control / "snapshots"))
+        self.unmount(place)
+        place = self.mount("--no-ctl", image=self.image)
+        self.assertFalse((place / ".gefs").exists())
+        (place / ".gefs").write_text("mine")
+        self.unmount(place)
+        # A file of that name is not hidden by ours.
+        place = self.mount(image=self.image)
+        self.assertEqual((place / ".gefs").read_text(), "mine")
+        self.unmount(place)
+
+    def test_all_labels(self):
+        place = self.mount("--all")
+        self.assertEqual(sorted(os.listdir(place)), ["adm", "empty", "main"])
+        (place / "main" / "f").write_text("main's")
+        harness.run("snap", "fork", self.image, "main", "work")
+        (place / "work" / "f").write_text("work's")
+        self.assertEqual((place / "main" / "f").read_text(), "main's")
+        self.assertEqual(error_of(os.rename, place / "work" / "f", place / "main" / "g"), "EXDEV")
+        # What comes through another door is seen.
+        second = self.mount("--branch", "work", image=self.image, name="second", options=())
+        (second / "f").write_text("again")
+        deadline = time.monotonic() + 10
+        while (place / "work" / "f").read_text() != "again":
+            self.assertLess(time.monotonic(), deadline)
+        harness.run("umount", second)
+        self.unmount(place)
+
+
+@can_mount
+class Conversion(Posix):
+    def test_there_and_back(self):
+        place = self.mount()
+        (place / "f").write_text("text")
+        os.mkdir(place / "d")
+        self.unmount(place)
+        harness.run("convert", self.image, "--to", "posix", "--dry-run")
+        harness.run("convert", self.image, "--to", "posix")
+        place = self.mount(image=self.image)
+        # Owners are still those of the users file.
+        self.assertEqual(error_of(os.chown, place / "f", 61234, -1), "EPERM")
+        os.link(place / "f", place / "g")
+        os.setxattr(place / "d", "user.a", b"b")
+        for number in range(500):
+            (place / "d" / f"{number}").write_text("x")
+        for number in range(500):
+            os.unlink(place / "d" / f"{number}")
+        self.unmount_posix(place)
+        text = harness.run("convert", self.image, "--to", "classic", "--drop-attributes", status=1).stderr.decode()
+        self.assertIn("several names", text)
+        place = self.mount(image=self.image)
+        os.unlink(place / "g")
+        self.unmount_posix(place)
+        harness.run("convert", self.image, "--to", "classic", status=1)
+        harness.run("convert", self.image, "--to", "classic", "--drop-attributes")
+        # The oracle knows nothing of the feature.
+        self.assert_clean(self.image)
+        self.assertEqual(harness.run_text("cat", self.image, "/f"), "text")
+
+    def test_snapshots_are_in_the_way(self):
+        place = self.mount_posix()
+        (place / "f").write_text("text")
+        harness.run("snap", "create", self.image, "main", "kept")
+        self.unmount_posix(place)
+        text = harness.run("convert", self.image, "--to", "classic", status=1).stderr.decode()
+        self.assertIn("kept", text)
+        harness.run("snap", "delete", self.image, "kept", "--yes")
+        harness.run("convert", self.image, "--to", "classic")
+        self.assert_clean(self.image)
+
+
+if __name__ == "__main__":
+    unittest.main()
