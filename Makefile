@@ -8,6 +8,8 @@ IMAGE ?= gefs.img
 SIZE ?= 4G
 PORT ?= 5640
 PREFIX ?= /usr/local
+# Where mount(8) looks for helpers.
+SBINDIR ?= /usr/sbin
 DESTDIR ?=
 # How much the trials try.
 SEED ?= 1
@@ -77,6 +79,9 @@ bench: build ## measure speed
 install: build ## install the program and its completions below PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -s -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/gefs
+	install -d $(DESTDIR)$(SBINDIR)
+	ln -sf $(PREFIX)/bin/gefs $(DESTDIR)$(SBINDIR)/mount.gefs
+	ln -sf $(PREFIX)/bin/gefs $(DESTDIR)$(SBINDIR)/umount.fuse.gefs
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	$(BIN) completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/gefs
 	install -d $(DESTDIR)$(PREFIX)/share/zsh/site-functions
@@ -88,6 +93,7 @@ install: build ## install the program and its completions below PREFIX
 
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(PREFIX)/bin/gefs \
+	  $(DESTDIR)$(SBINDIR)/mount.gefs $(DESTDIR)$(SBINDIR)/umount.fuse.gefs \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/gefs \
 	  $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_gefs \
 	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/gefs.fish \

@@ -46,7 +46,10 @@ struct MissingSubcommand: Error {
 enum Tool {
     static func main() {
         Interruption.install()
-        let arguments = rawArguments()
+        var arguments = rawArguments()
+        if let verb = MountHelper.verb(name: CommandLine.arguments.first ?? "", arguments) {
+            arguments = verb
+        }
         var parsed: any ParsableCommand.Type = Gefs.self
         do {
             var command = try Gefs.parseAsRoot(arguments)
