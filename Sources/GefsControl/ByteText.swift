@@ -4,9 +4,15 @@
 /// byte again on the way out, so that an undecodable name survives as a `String`.
 public enum ByteText {
     private static let escapeBase: UInt32 = 0x10_FE00
+    /// With which all characters that stand for bytes begin, in UTF-8.
+    private static let escapeByte: UInt8 = 0xf4
 
     /// The bytes as text; `bytes(of:)` is the way back.
     public static func string(_ bytes: some Collection<UInt8>) -> String {
+        let bytes = Array(bytes)
+        if !bytes.contains(escapeByte), let text = String(validating: bytes, as: UTF8.self) {
+            return text
+        }
         var text = String.UnicodeScalarView()
         forEachPart(of: bytes) { part in
             switch part {
@@ -21,6 +27,7 @@ public enum ByteText {
 
     /// The bytes that a text of `string(_:)`, or any other text, stands for.
     public static func bytes(of text: String) -> [UInt8] {
+        if !text.utf8.contains(escapeByte) { return Array(text.utf8) }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.utf8.count)
         for scalar in text.unicodeScalars {
@@ -35,6 +42,10 @@ public enum ByteText {
 
     /// The bytes as text that is safe to show: what is not printable is written as `\xNN`.
     public static func shown(_ bytes: some Collection<UInt8>) -> String {
+        let bytes = Array(bytes)
+        if bytes.allSatisfy({ (0x20..<0x7f).contains($0) }) {
+            return String(decoding: bytes, as: UTF8.self)
+        }
         var text = ""
         forEachPart(of: bytes) { part in
             switch part {
@@ -63,7 +74,7 @@ public enum ByteText {
     /// Whether the bytes are UTF-8.
     public static func isText(_ bytes: some Collection<UInt8>) -> Bool {
         var isText = true
-        forEachPart(of: bytes) { part in
+        forEachPart(of: Array(bytes)) { part in
             if case .undecodable = part { isText = false }
         }
         return isText
@@ -85,11 +96,14 @@ public enum ByteText {
         case undecodable(UInt8)
     }
 
-    private static func forEachPart(
-        of bytes: some Collection<UInt8>, _ body: (Part) -> Void
-    ) {
+    private static func forEachPart(of bytes: [UInt8], _ body: (Part) -> Void) {
         var rest = bytes[...]
-        while !rest.isEmpty {
+        while let first = rest.first {
+            if first < 0x80 {
+                body(.scalar(Unicode.Scalar(first)))
+                rest = rest.dropFirst()
+                continue
+            }
             var decoder = UTF8()
             var iterator = rest.makeIterator()
             guard case .scalarValue(let scalar) = decoder.decode(&iterator),
