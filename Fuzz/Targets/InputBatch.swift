@@ -62,7 +62,7 @@ public struct InputBatch: ~Copyable {
         var rest = bytes.dropFirst(magic.count)
         while let low = rest.popFirst(), let high = rest.popFirst() {
             let count = Int(low) | Int(high) << 8
-            guard count <= rest.count else { break }
+            guard count != end, count <= rest.count else { break }
             inputs.append(UnsafeRawBufferPointer(rebasing: rest.prefix(count)))
             rest = rest.dropFirst(count)
         }

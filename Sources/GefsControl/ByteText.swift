@@ -4,30 +4,40 @@
 /// byte again on the way out, so that an undecodable name survives as a `String`.
 public enum ByteText {
     private static let escapeBase: UInt32 = 0x10_FE00
+    /// With which all characters that stand for bytes begin, in UTF-8.
+    private static let escapeByte: UInt8 = 0xf4
 
     /// The bytes as text; `bytes(of:)` is the way back.
     public static func string(_ bytes: some Collection<UInt8>) -> String {
-        var text = String.UnicodeScalarView()
+        let bytes = Array(bytes)
+        if !bytes.contains(escapeByte), let text = String(validating: bytes, as: UTF8.self) {
+            return text
+        }
+        var text: [UInt8] = []
+        text.reserveCapacity(bytes.count)
         forEachPart(of: bytes) { part in
             switch part {
-            case .scalar(let scalar):
-                text.append(scalar)
+            case .scalar(_, let range):
+                text.append(contentsOf: bytes[range])
             case .undecodable(let byte):
-                if let scalar = Unicode.Scalar(escapeBase + UInt32(byte)) { text.append(scalar) }
+                if let scalar = Unicode.Scalar(escapeBase + UInt32(byte)) {
+                    text.append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
+                }
             }
         }
-        return String(text)
+        return String(decoding: text, as: UTF8.self)
     }
 
     /// The bytes that a text of `string(_:)`, or any other text, stands for.
     public static func bytes(of text: String) -> [UInt8] {
+        if !text.utf8.contains(escapeByte) { return Array(text.utf8) }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.utf8.count)
         for scalar in text.unicodeScalars {
             if isEscape(scalar) {
                 bytes.append(UInt8(scalar.value - escapeBase))
             } else {
-                bytes.append(contentsOf: UTF8.encode(scalar).map(Array.init) ?? [])
+                bytes.append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
             }
         }
         return bytes
@@ -35,18 +45,23 @@ public enum ByteText {
 
     /// The bytes as text that is safe to show: what is not printable is written as `\xNN`.
     public static func shown(_ bytes: some Collection<UInt8>) -> String {
-        var text = ""
+        let bytes = Array(bytes)
+        if bytes.allSatisfy({ (0x20..<0x7f).contains($0) }) {
+            return String(decoding: bytes, as: UTF8.self)
+        }
+        var text: [UInt8] = []
+        text.reserveCapacity(bytes.count)
         forEachPart(of: bytes) { part in
             switch part {
-            case .scalar(let scalar) where scalar.properties.generalCategory == .control:
-                text += UTF8.encode(scalar).map { $0.map(escape).joined() } ?? ""
-            case .scalar(let scalar):
-                text.unicodeScalars.append(scalar)
+            case .scalar(let scalar, let range) where isControl(scalar):
+                for byte in bytes[range] { text.append(contentsOf: escape(byte).utf8) }
+            case .scalar(_, let range):
+                text.append(contentsOf: bytes[range])
             case .undecodable(let byte):
-                text += escape(byte)
+                text.append(contentsOf: escape(byte).utf8)
             }
         }
-        return text
+        return String(decoding: text, as: UTF8.self)
     }
 
     /// The text safe to show; for arguments that are named in an error.
@@ -63,7 +78,7 @@ public enum ByteText {
     /// Whether the bytes are UTF-8.
     public static func isText(_ bytes: some Collection<UInt8>) -> Bool {
         var isText = true
-        forEachPart(of: bytes) { part in
+        forEachPart(of: Array(bytes)) { part in
             if case .undecodable = part { isText = false }
         }
         return isText
@@ -80,26 +95,38 @@ public enum ByteText {
         (escapeBase + 0x80...escapeBase + 0xff).contains(scalar.value)
     }
 
+    private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
+        scalar.isASCII
+            ? !(0x20..<0x7f).contains(scalar.value)
+            : scalar.properties.generalCategory == .control
+    }
+
     private enum Part {
-        case scalar(Unicode.Scalar)
+        /// A character and where its bytes are.
+        case scalar(Unicode.Scalar, Range<Int>)
         case undecodable(UInt8)
     }
 
-    private static func forEachPart(
-        of bytes: some Collection<UInt8>, _ body: (Part) -> Void
-    ) {
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            var decoder = UTF8()
-            var iterator = rest.makeIterator()
-            guard case .scalarValue(let scalar) = decoder.decode(&iterator),
-                !isEscape(scalar)
-            else {
-                body(.undecodable(rest.removeFirst()))
+    private static func forEachPart(of bytes: [UInt8], _ body: (Part) -> Void) {
+        var index = 0
+        while index < bytes.count {
+            let first = bytes[index]
+            if first < 0x80 {
+                body(.scalar(Unicode.Scalar(first), index..<index + 1))
+                index += 1
                 continue
             }
-            body(.scalar(scalar))
-            rest.removeFirst(UTF8.width(scalar))
+            var decoder = UTF8()
+            var iterator = bytes[index...].makeIterator()
+            guard case .scalarValue(let scalar) = decoder.decode(&iterator), !isEscape(scalar)
+            else {
+                body(.undecodable(first))
+                index += 1
+                continue
+            }
+            let end = index + UTF8.width(scalar)
+            body(.scalar(scalar, index..<end))
+            index = end
         }
     }
 

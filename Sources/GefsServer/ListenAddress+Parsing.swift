@@ -2,6 +2,9 @@ extension ListenAddress {
     /// Where a TCP listener binds when no host is said: nothing leaves the machine unasked.
     static let hostWhereNoneIsSaid = "127.0.0.1"
 
+    /// What a host's name is not taken for in front of a colon.
+    static let kinds: Set<String> = ["fd", "unix"]
+
     #if os(Linux)
         static let pathBytesMax = 107
     #else
@@ -54,6 +57,10 @@ extension ListenAddress {
         host: String, portText: Substring, in text: String
     ) throws(ListenAddressError) -> ListenAddress {
         guard !portText.isEmpty else { throw .missingPort(text) }
+        // What is left of brackets and dial strings that are put together wrong is no host.
+        guard host.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f && !"[]!".utf8.contains($0) }) else {
+            throw .badHost(text)
+        }
         let host = host.isEmpty ? hostWhereNoneIsSaid : host == "*" ? "0.0.0.0" : host
         if let port = services[String(portText)] { return .tcp(host: host, port: port) }
         guard portText.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),

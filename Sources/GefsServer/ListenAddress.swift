@@ -16,6 +16,7 @@ public enum ListenAddressError: Error, Hashable, Sendable {
     case missingPort(String)
     case badPort(String)
     case missingHost(String)
+    case badHost(String)
     case unclosedBracket(String)
     case emptyPath
     /// The path does not fit a socket address.
@@ -28,7 +29,13 @@ extension ListenAddress: CustomStringConvertible {
     public var description: String {
         switch self {
         case .tcp(let host, let port):
-            host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)"
+            if host.utf8.contains(UInt8(ascii: ":")) {
+                "[\(host)]:\(port)"
+            } else if Self.kinds.contains(host) {
+                "tcp!\(host)!\(port)"
+            } else {
+                "\(host):\(port)"
+            }
         case .unix(let path): "unix:\(path)"
         case .standardIO: "stdio"
         case .descriptor(let number): "fd:\(number)"
@@ -43,6 +50,7 @@ extension ListenAddressError: CustomStringConvertible {
         case .missingPort(let text): "\(text): the port is missing, as in 127.0.0.1:5640"
         case .badPort(let text): "\(text): not a port from 0 to 65535"
         case .missingHost(let text): "\(text): the host is missing"
+        case .badHost(let text): "\(text): not a host's name or address"
         case .unclosedBracket(let text): "\(text): ']' is missing"
         case .emptyPath: "the socket's path is empty"
         case .pathTooLong(let path, let byteCount, let limit):

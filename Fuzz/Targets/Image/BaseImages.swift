@@ -6,9 +6,13 @@ import GefsFormat
 enum BaseImages {
     static let caller = Caller(user: .adm, isPermissive: true)
 
-    /// No commits but those asked for, little memory, and a clock that stands still.
+    private static let pool = BlockBufferPool()
+
+    /// No commits but those asked for, little memory, which all volumes share, and a clock that stands
+    /// still.
     static var options: VolumeOptions {
         var options = VolumeOptions()
+        options.pool = pool
         options.commitIntervalNanoseconds = nil
         options.cacheBytes = 8 << 20
         options.clock = { 1_795_000_000_000_000_000 }
@@ -31,6 +35,27 @@ enum BaseImages {
         let image = memory.image
         try fileSystem.close()
         return image
+    }
+
+    /// A volume with a few files, snapshots, a fork and a schedule, quickly checked.
+    static func small(_ dialect: Dialect) throws -> MemoryImage {
+        let memory = MemoryDevice(try fresh(dialect))
+        let fileSystem = try FileSystem.open(memory, options: options)
+        for name in ["a", "a/b"] { try makeDirectory(name, fileSystem) }
+        for index in 0..<2 { try fileSystem.write(data(index), to: "a/b/\(index)", as: caller) }
+        try fileSystem.write(Array("small".utf8), to: "a/small", as: caller)
+        try fileSystem.change([.snapshot(of: name("main"), as: name("one"))], as: caller)
+        try fileSystem.write(data(9), to: "a/b/1", as: caller)
+        try fileSystem.change(
+            [
+                .fork(of: name("main"), as: name("work")),
+                .configure(key: name("retain"), value: name("2@m @d")),
+            ], as: caller)
+        try fileSystem.write(data(8), to: "a/b/0", in: "work", as: caller)
+        try fileSystem.change([.snapshot(of: name("work"), as: name("two"))], as: caller)
+        try remove("a/small", fileSystem)
+        try fileSystem.close()
+        return memory.image
     }
 
     private static func populate(_ fileSystem: FileSystem) throws {

@@ -43,6 +43,8 @@ struct VolumeExercise {
     private let caller = BaseImages.caller
 
     private static let entriesMax = 80
+    /// Files and directories of a label that are read.
+    private static let filesMax = 24
     private static let depthMax = 24
     private static let labelsMax = 8
 
@@ -78,7 +80,7 @@ struct VolumeExercise {
     private func readAll() {
         for label in labels + [Self.name("dump")] {
             guard let root = try? fileSystem.attach(label, as: caller) else { continue }
-            var left = Self.entriesMax
+            var left = Self.filesMax
             read(root, depth: 0, &left)
             fileSystem.close(root)
         }

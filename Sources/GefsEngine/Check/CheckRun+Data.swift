@@ -2,12 +2,18 @@ import GefsFormat
 
 /// The contents of files against the hashes in their pointers.
 extension CheckRun {
-    /// Reads all file data in the order of addresses, on this thread and one more.
+    /// Less data is read before another thread has begun, 4 MiB.
+    private static let blocksForHelper = 256
+
+    /// Reads all file data in the order of addresses, on this thread and, unless there is little, one
+    /// more.
     func verifyData() {
         guard !isCancelled else { return }
         let verifier = DataVerifier(source, owners)
         setRemaining(UInt64(verifier.blockCount) * UInt64(Geometry.blockBytes))
-        let helper = WorkerThread { verifier.verify(until: { true }) }
+        let helper =
+            verifier.blockCount < Self.blocksForHelper
+            ? nil : WorkerThread { verifier.verify(until: { true }) }
         verifier.verify { [self] in
             advance(blocks: verifier.takeVerifiedCount())
             return !isCancelled

@@ -17,7 +17,7 @@ extension Volume {
     static func open(
         _ device: any BlockDevice, options: VolumeOptions
     ) throws(FileError) -> Volume {
-        let loaded = try load(device, isReadOnly: options.isReadOnly || device.isReadOnly)
+        let loaded = try load(device, options)
         let volume = Volume(device: device, options: options, loaded: loaded)
         do throws(FileError) {
             try volume.loadHistory()
@@ -38,9 +38,10 @@ extension Volume {
     }
 
     private static func load(
-        _ device: any BlockDevice, isReadOnly: Bool
+        _ device: any BlockDevice, _ options: VolumeOptions
     ) throws(FileError) -> LoadedVolume {
-        let pool = BlockBufferPool(idleBytesMax: idleBytesMax)
+        let isReadOnly = options.isReadOnly || device.isReadOnly
+        let pool = options.pool ?? BlockBufferPool(idleBytesMax: idleBytesMax)
         var faults: [StoreError] = []
         do throws(StoreError) {
             let found = try ArenaSet.load(

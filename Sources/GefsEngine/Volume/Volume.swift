@@ -31,6 +31,8 @@ public struct VolumeOptions: Sendable {
     package var logBlocksMin = 16
     /// A longer one is compressed when it is more than so many times as long as it could be.
     package var logGrowthMax = 4
+    /// Where the memory of blocks comes from; nil: a pool of the volume's own, which goes with it.
+    package var pool: BlockBufferPool?
     /// A defect that is put in on purpose, so that the crash explorer can be seen to find it.
     package var defect: EngineDefect?
     /// Receives what an operator should know.

@@ -38,6 +38,32 @@ import Testing
         #expect(report.warningCount == 0)
     }
 
+    /// Much is read by two threads, little by one.
+    @Test(arguments: [3, 600])
+    func `damaged data is found in little and in much`(blockCount: Int) throws {
+        let device = MemoryDevice(byteCount: 160 << 20)
+        try Ream.run(device: device, user: "glenda", dialect: .r)
+        let fileSystem = try FileSystem.open(device)
+        let data = (0..<blockCount * Geometry.blockBytes).map {
+            $0 % Geometry.blockBytes < 64 ? UInt8(0x5a) : UInt8(truncatingIfNeeded: $0 >> 14)
+        }
+        try fileSystem.write(data, to: "big", as: Caller(user: .adm, isPermissive: true))
+        try fileSystem.close()
+        var image = device.image
+        let blocks = image.heldPages().sorted().filter {
+            let bytes = image.bytes(at: $0 * UInt64(Geometry.blockBytes), count: 64)
+            return bytes.allSatisfy { $0 == 0x5a }
+        }
+        #expect(blocks.count == blockCount)
+        for block in [blocks.first, blocks.last] {
+            let address = try #require(block) * UInt64(Geometry.blockBytes)
+            [UInt8(1)].withUnsafeBytes { image.write($0, at: address) }
+        }
+        let report = Checker.check(MemoryDevice(image))
+        #expect(report.count(of: "block.hash") == 2, "\(report.findings)")
+        #expect(report.errorCount == 2)
+    }
+
     @Test(arguments: [0, 1, 512, 16384, 3 * 16384 + 16383])
     func `a device that is too short is refused`(byteCount: UInt64) {
         let report = Checker.check(MemoryDevice(byteCount: byteCount))
