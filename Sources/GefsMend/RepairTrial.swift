@@ -32,6 +32,8 @@ public struct RepairTrial {
     /// The image in the end.
     public private(set) var image: MemoryImage
 
+    /// Of so many trials one also has wrong links between snapshots.
+    private static let relinkedEach: UInt64 = 15
     private static let time: Int64 = 1_700_000_000_000_000_000
 
     /// Volumes that trials are made on, each made once.
@@ -67,7 +69,8 @@ public struct RepairTrial {
     public init(seed: UInt64, on bases: Bases, interrupts: Bool) throws {
         var random = SeededGenerator(seed: seed &* 0x9e37_79b9 &+ 77)
         let (map, earlier) = try bases.base(seed)
-        let damaged = TrialDamage(map, earlier: earlier, &random)
+        let damaged = TrialDamage(
+            map, earlier: earlier, relinks: seed % Self.relinkedEach == 5, &random)
         damage = damaged.description
         image = damaged.image
         let device = MemoryDevice(damaged.image)

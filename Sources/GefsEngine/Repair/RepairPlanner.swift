@@ -75,6 +75,9 @@ final class RepairPlanner {
         notes = trees.notes
         superblock.nextQid = trees.nextQid
         superblock.nextGeneration = trees.nextGeneration
+        if report.findings.contains(where: { $0.kind == "block.ownedTwice" }) {
+            try LineSeparation(nodes, space, table, blockCount: blockCount).run(&history)
+        }
         try commit(space, &round)
         return step(round)
     }
