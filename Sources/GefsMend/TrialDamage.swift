@@ -29,11 +29,13 @@ struct TrialDamage {
     }
 
     /// Whether nothing leads to the files any more.
-    var isHopeless: Bool {
-        damaged.contains(map.snapshotRoot)
-            || (map.blocks[.superblock] ?? []).allSatisfy {
-                damaged.contains($0) || flipped.contains($0)
-            }
+    var isHopeless: Bool { damaged.contains(map.snapshotRoot) || isWithoutSuperblock }
+
+    /// Whether no superblock of the last commit is whole.
+    var isWithoutSuperblock: Bool {
+        (map.blocks[.superblock] ?? []).allSatisfy {
+            damaged.contains($0) || flipped.contains($0)
+        }
     }
 
     private mutating func damage(_ random: inout SeededGenerator) {

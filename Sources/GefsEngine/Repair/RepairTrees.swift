@@ -114,7 +114,10 @@ final class RepairTrees {
         history.count(in: try dialect(history))
     }
 
-    private func rescueLabel(suffix: String) -> [UInt8] {
+    private func rescueLabel(suffix: String) -> [UInt8] { Self.label(at: now, suffix: suffix) }
+
+    /// The name of a label that a repair makes.
+    static func label(at now: Int64, suffix: String) -> [UInt8] {
         let seconds = now / 1_000_000_000
         let time = CivilTime(seconds: seconds).map(\.description) ?? "\(seconds)"
         return Array("repair@\(time)\(suffix)".utf8)
