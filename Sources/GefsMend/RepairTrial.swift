@@ -9,6 +9,9 @@ public struct RepairTrial {
         case repaired
         /// The damage was in nothing that is used.
         case untouched
+        /// Nothing led to the files of the last commit, but labels of an earlier one and new ones
+        /// have all that was not damaged.
+        case recovered
         /// Nothing leads to the files of the last commit: left as it was, and said so, or an older
         /// commit.
         case hopeless
@@ -32,6 +35,8 @@ public struct RepairTrial {
     /// The image in the end.
     public private(set) var image: MemoryImage
 
+    /// Of so many trials one also has wrong links between snapshots.
+    private static let relinkedEach: UInt64 = 15
     private static let time: Int64 = 1_700_000_000_000_000_000
 
     /// Volumes that trials are made on, each made once.
@@ -67,7 +72,8 @@ public struct RepairTrial {
     public init(seed: UInt64, on bases: Bases, interrupts: Bool) throws {
         var random = SeededGenerator(seed: seed &* 0x9e37_79b9 &+ 77)
         let (map, earlier) = try bases.base(seed)
-        let damaged = TrialDamage(map, earlier: earlier, &random)
+        let damaged = TrialDamage(
+            map, earlier: earlier, relinks: seed % Self.relinkedEach == 5, &random)
         damage = damaged.description
         image = damaged.image
         let device = MemoryDevice(damaged.image)
@@ -76,6 +82,7 @@ public struct RepairTrial {
         guard repair.isComplete else {
             if damaged.isHopeless {
                 outcome = .hopeless
+                remarks = [repair.obstacle ?? ""]
             } else {
                 fail("cannot be repaired: \(repair.obstacle ?? "")")
             }
@@ -94,12 +101,18 @@ public struct RepairTrial {
         }
         remarks = repair.notes.map(\.description)
         // Without the last superblock an older one counts, and what it leads to.
-        guard !damaged.isHopeless else {
+        guard !damaged.isWithoutSuperblock else {
             if outcome != .failed { outcome = .hopeless }
             return
         }
         guard let result = ImageMap(image, withBlocks: false) else {
             fail("no superblock")
+            return
+        }
+        guard !damaged.isHopeless else {
+            if outcome != .failed { outcome = .recovered }
+            findAgain(map, result, damaged)
+            if interrupts { interrupt(damaged.image, repair, result, &random) }
             return
         }
         compare(map, result, damaged, repair)
@@ -165,6 +178,27 @@ public struct RepairTrial {
             }
             if isAnythingLost, !notes.contains(label) {
                 fail("nothing is said of what is lost in \(label)")
+            }
+        }
+    }
+
+    /// Looks for each file in any label, since its own may be that of an earlier commit.
+    private mutating func findAgain(
+        _ before: ImageMap, _ after: ImageMap, _ damage: TrialDamage
+    ) {
+        for (label, files) in before.files {
+            for (path, file) in files {
+                let isKept = after.files.values.contains { left in
+                    left[path].map { $0.entry == file.entry && $0.extents == file.extents } ?? false
+                }
+                if isKept {
+                    keptFiles += 1
+                } else {
+                    lostFiles += 1
+                    if file.needs.union(file.needsAbove).isDisjoint(with: damage.damaged) {
+                        fail("\(label): \(path) is in no label")
+                    }
+                }
             }
         }
     }

@@ -16,20 +16,26 @@ struct TrialDamage {
     private let map: ImageMap
     private let earlier: MemoryImage
 
-    init(_ map: ImageMap, earlier: MemoryImage, _ random: inout SeededGenerator) {
+    /// - Parameter relinks: also lets a snapshot forget what it was forked from or comes behind.
+    init(
+        _ map: ImageMap, earlier: MemoryImage, relinks: Bool, _ random: inout SeededGenerator
+    ) {
         self.map = map
         self.earlier = earlier
         image = map.image
         let count = [1, 1, 1, 2, 2, 3, 5].randomElement(using: &random) ?? 1
+        if relinks { relink(&random) }
         for _ in 0..<count { damage(&random) }
     }
 
     /// Whether nothing leads to the files any more.
-    var isHopeless: Bool {
-        damaged.contains(map.snapshotRoot)
-            || (map.blocks[.superblock] ?? []).allSatisfy {
-                damaged.contains($0) || flipped.contains($0)
-            }
+    var isHopeless: Bool { damaged.contains(map.snapshotRoot) || isWithoutSuperblock }
+
+    /// Whether no superblock of the last commit is whole.
+    var isWithoutSuperblock: Bool {
+        (map.blocks[.superblock] ?? []).allSatisfy {
+            damaged.contains($0) || flipped.contains($0)
+        }
     }
 
     private mutating func damage(_ random: inout SeededGenerator) {
@@ -182,6 +188,41 @@ struct TrialDamage {
         spoil(address)
         forged.insert(address)
         note("forged", kind, address)
+    }
+
+    /// Makes a snapshot the first of a line of its own, from the empty one: all that it shares with
+    /// others belongs to two lines then. What labels hold stays the same.
+    private mutating func relink(_ random: inout SeededGenerator) {
+        var block = bytes(map.snapshotRoot)
+        var name: Generation?
+        block.withUnsafeMutableBytes { bytes in
+            guard let base = bytes.baseAddress,
+                (try? NodeCheck.check(
+                    UnsafeRawBufferPointer(bytes), at: BlockAddress(rawValue: map.snapshotRoot)))
+                    == .leaf
+            else { return }
+            let leaf = LeafView(unchecked: base)
+            var places: [(record: SnapshotRecord, offset: Int)] = []
+            for index in 0..<leaf.count where leaf.key(index).first == KeyKind.snapshot.rawValue {
+                let value = leaf.value(index)
+                guard let record = try? SnapshotRecord(decoding: value),
+                    let start = value.baseAddress
+                else { continue }
+                places.append((record, start - UnsafeRawPointer(base)))
+            }
+            places.removeAll { $0.record.predecessor == .zero || $0.record.generation == .zero }
+            guard let place = places.randomElement(using: &random) else { return }
+            var record = place.record
+            name = record.generation
+            record.predecessor = .zero
+            record.base = .zero
+            let value = record.encoded()
+            (base + place.offset).copyMemory(from: value, byteCount: value.count)
+        }
+        guard let name else { return }
+        write(block, at: map.snapshotRoot)
+        fixHashes(of: map.snapshotRoot)
+        description.append("snapshot \(name) has no predecessor")
     }
 
     private static func place(_ random: inout SeededGenerator) -> Int {

@@ -18,20 +18,20 @@ public enum BlockFault: Hashable, Sendable {
     case bornInFuture(Generation, next: Generation)
     /// It is born after the oldest snapshot that refers to it.
     case bornLater(Generation, than: Generation)
-    /// It is born before a snapshot's predecessor, which does not refer to it. A repair leaves such
-    /// blocks; they may leak when the snapshot goes.
+    /// It is born before a snapshot's predecessor, which does not refer to it.
+    ///
+    /// That is how a repair leaves a fork with what its base has lost, and no harm: a snapshot that
+    /// goes frees what was born behind the one before it, and a list that names such a block is an
+    /// error by itself. The block may leak when the snapshot goes, until the next check.
     case notInherited(Generation, by: Generation, from: Generation)
-    /// Two snapshots refer to it, and each is taken for the first one that does. A repair leaves
-    /// such blocks, too.
+    /// Two snapshots refer to it, and each is taken for the first one that does: who drops one of
+    /// them frees it, whatever the other one needs.
     case ownedTwice(Generation, by: Generation, first: Generation)
 }
 
 extension BlockFault: Fault {
     var severity: Finding.Severity {
-        switch self {
-        case .notInherited, .ownedTwice: .note
-        default: .error
-        }
+        if case .notInherited = self { .note } else { .error }
     }
 
     var kind: String {

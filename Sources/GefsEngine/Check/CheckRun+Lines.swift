@@ -44,11 +44,11 @@ extension CheckRun {
         data pointer: BlockPointer, owner: NodeNumber, _ use: @autoclosure () -> BlockUse
     ) {
         guard let line = walk.line, owner < line.firstNode else { return }
-        // What record 0 shares is known by its tree alone.
+        // Of record 0 all is known by its nodes.
         let isInherited =
             line.before == .zero
             ? walk.inherited.contains(owner)
-            : snapshot(of: owner).map { history.isBefore($0, line.index) } ?? false
+            : snapshot(of: owner).map { history.mayInherit(from: $0, line.index) } ?? false
         checkInherited(pointer, owner: owner, isInherited, line, use())
     }
 
@@ -58,26 +58,15 @@ extension CheckRun {
     ) {
         let birth = pointer.generation
         let first = snapshot(of: owner)
-        // Born in the span of this snapshot, or in that of one that may go while this one stays.
-        let isOwn = !line.before.isNone && birth > line.before
-        let isOthers = !isInherited && line.isBeforeKnown && isForeign(birth, first, line)
-        if isOwn || isOthers {
+        let isKnown = isInherited || !line.isBeforeKnown
+        if history.isOwnedTwice(birth, by: line.index, first: first, isInherited: isKnown) {
             let generation = first.map { snapshots[$0].generation } ?? .none
             let fault = BlockFault.ownedTwice(birth, by: line.generation, first: generation)
             self.fault(.block(pointer.address, use(), fault))
-        } else if !isInherited, line.isBeforeKnown {
+        } else if !isKnown {
             let fault = BlockFault.notInherited(birth, by: line.generation, from: line.before)
             self.fault(.block(pointer.address, use(), fault))
         }
-    }
-
-    /// Whether a block belongs to a snapshot that does not come before the one that is walked.
-    private func isForeign(_ birth: Generation, _ first: Int?, _ line: WalkedLine) -> Bool {
-        guard let first else { return true }
-        let before = HistoryForest.generationBefore(snapshots[first].record)
-        let isItsOwn = !before.isNone && (birth > before || birth == .zero && before == .zero)
-        return isItsOwn && snapshots[first].generation != .zero
-            && !history.isBefore(first, line.index)
     }
 
     /// The oldest snapshot that has a node.

@@ -6,6 +6,7 @@ import GefsFormat
 /// older one counts as none, so there are no circles.
 struct HistoryForest {
     private var before: [Int?] = []
+    private var spans: [(before: Generation, generation: Generation)] = []
     /// When a walk from the oldest on comes to a snapshot, and when it has been at all behind it.
     private var entered: [Int] = []
     private var left: [Int] = []
@@ -16,8 +17,9 @@ struct HistoryForest {
         let byGeneration = Dictionary(
             snapshots.indices.map { (snapshots[$0].generation, $0) },
             uniquingKeysWith: { first, _ in first })
-        before = snapshots.enumerated().map { place, snapshot in
-            byGeneration[Self.generationBefore(snapshot.record)].flatMap { $0 < place ? $0 : nil }
+        spans = snapshots.map { (Self.generationBefore($0.record), $0.generation) }
+        before = snapshots.indices.map { place in
+            byGeneration[spans[place].before].flatMap { $0 < place ? $0 : nil }
         }
         entered = Array(repeating: 0, count: before.count)
         left = entered
@@ -52,5 +54,35 @@ struct HistoryForest {
     /// Whether a snapshot comes somewhere before another one; none comes before itself.
     func isBefore(_ first: Int, _ second: Int) -> Bool {
         first != second && entered[first] < entered[second] && left[second] < left[first]
+    }
+
+    // MARK: Blocks
+
+    /// Whether a block is born behind the snapshot before one. Dropping this one frees it then.
+    func isBorn(_ birth: Generation, in place: Int) -> Bool {
+        let before = spans[place].before
+        return !before.isNone && birth > before
+    }
+
+    /// Whether a snapshot can have file data from an older one.
+    func mayInherit(from first: Int, _ place: Int) -> Bool {
+        // What record 0 shares is known by its tree alone.
+        spans[place].before == .zero ? before[place] == first : isBefore(first, place)
+    }
+
+    /// Whether a block that an older snapshot has is taken for a snapshot's own, too: it is born in
+    /// the span of this one, or in that of one that may go while this one stays.
+    ///
+    /// - Parameters:
+    ///   - first: the oldest snapshot that has it, if that is known.
+    ///   - isInherited: whether this one has it from those before it.
+    func isOwnedTwice(
+        _ birth: Generation, by place: Int, first: Int?, isInherited: Bool
+    ) -> Bool {
+        if isBorn(birth, in: place) { return true }
+        guard !isInherited else { return false }
+        guard let first else { return true }
+        let isFirsts = isBorn(birth, in: first) || birth == .zero && spans[first].before == .zero
+        return isFirsts && spans[first].generation != .zero && !isBefore(first, place)
     }
 }

@@ -58,8 +58,17 @@ public struct DeviceRepair {
                 report = found
             }
         }
+        var strays: [LostHistory.Stray] = []
+        if isWrong(report), let lost = LostHistory(overlay, progress: progress),
+            (try? overlay.write(lost.round.writes)) != nil
+        {
+            rounds.append(lost.round)
+            notes.add(lost.note)
+            strays = lost.strays
+            report = Checker.check(overlay, options: options, progress: progress)
+        }
         var tried: Set<BlockAddress> = []
-        while isWrong(report) {
+        while isWrong(report) || !strays.isEmpty {
             guard !report.isCancelled else {
                 obstacle = "interrupted"
                 break
@@ -75,9 +84,10 @@ public struct DeviceRepair {
             if round.copies.isEmpty {
                 do throws(RepairError) {
                     let step = try RepairPlanner(
-                        overlay, report, badData: badData, tried: tried, now: now
+                        overlay, report, badData: badData, strays: strays, tried: tried, now: now
                     ).plan()
                     round = step.round
+                    strays = []
                     notes.add(step.notes)
                     tried = step.tried
                 } catch {

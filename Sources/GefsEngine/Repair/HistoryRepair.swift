@@ -9,8 +9,8 @@ struct HistoryRepair {
     var labels: [[UInt8]: LabelRecord] = [:]
     /// Settings, sizes and times.
     var settings: [Key: [UInt8]] = [:]
-    /// Records that are gone, with what is known of their places.
-    private(set) var gone: [Generation: SnapshotRecord] = [:]
+    /// Records whose trees are lost.
+    private var lost: Set<Generation> = []
     private(set) var notes: [RepairNote] = []
     /// Whether labels may have been lost with a part of the snapshot tree.
     let isIncomplete: Bool
@@ -52,9 +52,17 @@ struct HistoryRepair {
     }
 
     /// A record's tree is lost, and so it goes with its labels.
-    mutating func lose(_ generation: Generation, why: String) {
-        guard let record = records.removeValue(forKey: generation) else { return }
-        gone[generation] = record
+    ///
+    /// - Parameter place: an empty tree, with which it keeps its place in history for as long as
+    ///   something else was forked from it: what is before and behind it shares blocks with the
+    ///   fork, and none of them may free those for itself.
+    mutating func lose(_ generation: Generation, why: String, place: TreeRoot) {
+        if generation == .zero {
+            records[generation] = nil
+        } else {
+            setRoot(generation, place)
+            lost.insert(generation)
+        }
         for (name, label) in labels where label.generation == generation {
             labels[name] = nil
             notes.append(
@@ -78,6 +86,7 @@ struct HistoryRepair {
                 RepairNote(.lost, "label", "its snapshot is gone", labels: [text(name)]))
         }
         if isIncomplete { labelTheUnlabelled(rescueName) }
+        try placeMissing(place)
         try mendLinks(place)
         dropUnneeded()
         setSuccessors()
@@ -87,7 +96,9 @@ struct HistoryRepair {
         let named = Set(labels.values.map(\.generation))
         let followed = Set(records.values.map(\.predecessor)).union(records.values.map(\.base))
         for generation in records.keys.sorted()
-        where generation != .zero && !named.contains(generation) && !followed.contains(generation) {
+        where generation != .zero && !named.contains(generation) && !followed.contains(generation)
+            && !lost.contains(generation)
+        {
             let name = rescueName(generation)
             labels[name] = LabelRecord(generation: generation, flags: 0)
             notes.append(
@@ -97,14 +108,37 @@ struct HistoryRepair {
         }
     }
 
+    /// Puts something in the place of records that are not there, but that a line goes on behind
+    /// and that others were forked from: what they share stays shared then.
+    private mutating func placeMissing(
+        _ place: (Generation) throws(RepairError) -> SnapshotRecord
+    ) throws(RepairError) {
+        let (starts, others) = (
+            records.values.filter(\.isLineStart), records.values.filter { !$0.isLineStart }
+        )
+        let bases = Set(starts.map(\.base))
+        for next in others.sorted(by: { $0.generation < $1.generation }) {
+            let missing = next.predecessor
+            guard bases.contains(missing), records[missing] == nil, missing < next.generation,
+                next.base < missing
+            else { continue }
+            var record = try place(missing)
+            record.base = next.base
+            // What was before it is looked for like any lost link.
+            record.predecessor = missing
+            record.successor = next.generation
+            records[missing] = record
+            lost.insert(missing)
+        }
+    }
+
     private mutating func mendLinks(
         _ place: (Generation) throws(RepairError) -> SnapshotRecord
     ) throws(RepairError) {
         let old = records
         for generation in old.keys.sorted() where generation != .zero {
             guard var record = records[generation] else { continue }
-            let isStart = record.predecessor.isNone || record.predecessor == record.base
-            if !isStart, !isUsable(record.predecessor, before: generation) {
+            if !record.isLineStart, !isUsable(record.predecessor, before: generation) {
                 mendPredecessor(&record, old)
             }
             if records[record.base] == nil || record.base >= generation {
@@ -113,8 +147,7 @@ struct HistoryRepair {
                 let younger = records.keys.filter {
                     $0 >= record.base && $0 < generation && $0 != generation
                 }.min()
-                let wasStart = record.predecessor.isNone || record.predecessor == record.base
-                if let younger, wasStart || younger != record.predecessor {
+                if let younger, record.isLineStart || younger != record.predecessor {
                     if record.predecessor == record.base { record.predecessor = younger }
                     record.base = younger
                 } else if record.base < generation {
@@ -135,17 +168,6 @@ struct HistoryRepair {
     private mutating func mendPredecessor(
         _ record: inout SnapshotRecord, _ old: [Generation: SnapshotRecord]
     ) {
-        // What is gone may still say what was before it.
-        var previous = record.predecessor
-        var seen: Set<Generation> = []
-        while let lost = gone[previous], seen.insert(previous).inserted {
-            previous = lost.predecessor
-            if previous == lost.base { break }
-        }
-        if isUsable(previous, before: record.generation) || previous == record.base {
-            record.predecessor = previous
-            return
-        }
         let generation = record.generation
         let base = record.base
         let sameLine = old.values.filter {
@@ -165,20 +187,25 @@ struct HistoryRepair {
         }
     }
 
-    private mutating func dropUnneeded() {
+    /// Takes out records whose trees are lost, and from which nothing was forked.
+    mutating func dropLost() { drop(lost) }
+
+    private mutating func dropUnneeded() { drop(Set(records.keys)) }
+
+    private mutating func drop(_ candidates: Set<Generation>) {
         while true {
             var graph = HistoryGraph()
             for record in records.values { graph.put(record) }
             for (name, label) in labels { graph.setLabel(name, label) }
-            guard let generation = graph.droppable.first, let record = records[generation] else {
-                return
-            }
+            guard let generation = graph.droppable.first(where: candidates.contains),
+                let record = records[generation]
+            else { return }
             let next = graph.successor(of: record)?.generation
             records[generation] = nil
-            gone[generation] = record
             if let next {
                 records[next]?.predecessor = record.predecessor
             }
+            guard !lost.contains(generation) else { continue }
             notes.append(
                 RepairNote(.mended, "record", "snapshot \(generation), which nothing needs, goes"))
         }
@@ -215,4 +242,9 @@ struct HistoryRepair {
     }
 
     mutating func add(_ note: RepairNote) { notes.append(note) }
+}
+
+extension SnapshotRecord {
+    /// Whether it is the first of its line. Source: FORMAT 7.3, 8.4.
+    fileprivate var isLineStart: Bool { predecessor.isNone || predecessor == base }
 }

@@ -17,6 +17,7 @@ final class RepairPlanner {
     private let source: ClosedDevice
     private let report: CheckReport
     private let badData: Set<BlockPointer>
+    private let strays: [LostHistory.Stray]
     private let now: Int64
     private let nodes: RepairNodes
     private let layout: RepairLayout
@@ -32,11 +33,12 @@ final class RepairPlanner {
 
     /// - Parameters:
     ///   - badData: pointers to file data, without generation, that the data does not match.
+    ///   - strays: trees that get a snapshot and a label of their own.
     ///   - tried: blocks in which a wrong bit was looked for.
     ///   - now: nanoseconds since 1970, for names.
     init(
         _ device: any BlockDevice, _ report: CheckReport, badData: Set<BlockPointer>,
-        tried: Set<BlockAddress>, now: Int64
+        strays: [LostHistory.Stray] = [], tried: Set<BlockAddress>, now: Int64
     ) throws(RepairError) {
         let log = FindingLog(perKindMax: 1)
         guard let source = ClosedDevice(device, log: log) else {
@@ -46,6 +48,7 @@ final class RepairPlanner {
         self.source = source
         self.report = report
         self.badData = badData
+        self.strays = strays
         self.now = now
         nodes = RepairNodes(device, tried: tried)
         layout = RepairLayout(source, device, nodes)
@@ -65,6 +68,7 @@ final class RepairPlanner {
         notes.add(layout.notes)
         guard !isOnlyCopies else { return step(round) }
         try survey()
+        superblock.nextGeneration = generation(ofStray: strays.count)
         round.copies += nodes.corrected
         notes.add(nodes.notes)
         let space = RepairSpace(table: table, taken: taken(), free: freeByLogs())
@@ -75,6 +79,9 @@ final class RepairPlanner {
         notes = trees.notes
         superblock.nextQid = trees.nextQid
         superblock.nextGeneration = trees.nextGeneration
+        if report.findings.contains(where: { $0.kind == "block.ownedTwice" }) {
+            try LineSeparation(nodes, space, table, blockCount: blockCount).run(&history)
+        }
         try commit(space, &round)
         return step(round)
     }
@@ -89,9 +96,10 @@ final class RepairPlanner {
             "volume.superblockUnusable", "volume.superblockUnreadable", "volume.superblocksDiffer",
             "arena.damaged", "arena.outdated", "arena.unreadable",
         ]
-        return report.counts.allSatisfy {
-            kinds.contains($0.kind) || !DeviceRepair.isWrong($0)
-        } && !layout.copies.isEmpty
+        return strays.isEmpty
+            && report.counts.allSatisfy {
+                kinds.contains($0.kind) || !DeviceRepair.isWrong($0)
+            } && !layout.copies.isEmpty
     }
 
     // MARK: What is there
@@ -130,12 +138,37 @@ final class RepairPlanner {
                         + "\(high?.outline ?? "the last key"): \(why). Trees whose roots are still "
                         + "there can be had back by gefs rescue, before anything else is written"))
         }
+        adoptStrays()
         inspections = [:]
         for generation in history.records.keys.sorted() {
             guard let record = history.records[generation] else { continue }
             inspections[generation] = inspector.inspect(
                 root: record.root, height: Int(record.height), holder: generation,
                 isSnapshotTree: false)
+        }
+    }
+
+    private func generation(ofStray index: Int) -> Generation {
+        Generation(rawValue: superblock.nextGeneration.rawValue + UInt64(index))
+    }
+
+    /// Gives trees that no snapshot has one each, as forks of those that they share most with.
+    private func adoptStrays() {
+        for (index, stray) in strays.enumerated() {
+            let generation = generation(ofStray: index)
+            var root = stray.root.pointer
+            root.generation = generation
+            history.records[generation] = SnapshotRecord(
+                referenceCount: 0, labelCount: 1, height: UInt32(stray.root.height),
+                generation: generation, predecessor: stray.base, base: stray.base, root: root)
+            let name = RepairTrees.label(at: now, suffix: ".\(generation)")
+            history.labels[name] = LabelRecord(generation: generation, flags: 0)
+            history.settings[Key.config(LabelTime.keyPrefix + name)] = Array("\(now)".utf8)
+            let near = history.names(of: stray.base).first ?? "snapshot \(stray.base)"
+            history.add(
+                RepairNote(
+                    .moved, "label", "a newer tree of unknown name, near to that of \(near)",
+                    labels: [String(decoding: name, as: UTF8.self)]))
         }
     }
 

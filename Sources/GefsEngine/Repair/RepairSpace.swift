@@ -22,6 +22,8 @@ final class RepairSpace {
     /// Free by a log that could be read.
     private let free: BlockBits
     private var cursors: [(preferred: Int, any: Int)]
+    /// How many blocks of each arena are left before only its own log gets some.
+    private var rooms: [Int]
     private var next = 0
 
     init(table: ArenaTable, taken: BlockBits, free: BlockBits) {
@@ -32,14 +34,35 @@ final class RepairSpace {
             let start = table.blocks(of: $0).lowerBound
             return (start, start)
         }
+        rooms = table.arenas.indices.map { Self.room(of: $0, table, taken) }
+    }
+
+    /// How many blocks of an arena may be taken for anything but its log.
+    private static func room(of arena: Int, _ table: ArenaTable, _ taken: BlockBits) -> Int {
+        let end = Int(table.arenas[arena].usableEnd / UInt64(Geometry.blockBytes))
+        var position = table.blocks(of: arena).lowerBound
+        var (count, runs) = (0, 0)
+        while position < end, end <= taken.count {
+            let next = taken.endOfRun(from: position, to: end)
+            if !taken[position] {
+                count += next - position
+                runs += 1
+            }
+            position = next
+        }
+        // What the old state alone uses becomes free, too, and adds runs.
+        return count - 2 * LogLayout.blockCountMax(rangeCount: runs) - 2
     }
 
     /// A block of any arena.
     func allocate() throws(RepairError) -> BlockAddress {
-        for isPreferred in [true, false] {
+        for (isPreferred, leavesRoom) in [
+            (true, true), (false, true), (true, false), (false, false),
+        ] {
             for _ in cursors.indices {
                 let arena = next % cursors.count
                 next += 1
+                guard rooms[arena] > 0 || !leavesRoom else { continue }
                 if let address = take(arena, isPreferred: isPreferred) { return address }
             }
         }
@@ -61,6 +84,7 @@ final class RepairSpace {
         if isPreferred { cursors[arena].preferred = block } else { cursors[arena].any = block }
         guard block < end else { return nil }
         taken.insert(block)
+        rooms[arena] -= 1
         return BlockAddress(rawValue: UInt64(block) * UInt64(Geometry.blockBytes))
     }
 }

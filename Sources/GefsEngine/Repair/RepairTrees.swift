@@ -17,7 +17,6 @@ final class RepairTrees {
     /// What became of trees, by their roots: a fork often has the tree of what it was forked from.
     private var mended: [BlockPointer: (root: TreeRoot, notes: [RepairNote])] = [:]
     private var savedStrays: Set<UInt64> = []
-    private var emptyRoots: [UInt64: TreeRoot] = [:]
 
     private static let qidLimit: UInt64 = 1 << 63
 
@@ -49,7 +48,7 @@ final class RepairTrees {
                 let inspection = inspections[generation]
             else { continue }
             if let loss = inspection.loss {
-                history.lose(generation, why: loss)
+                history.lose(generation, why: loss, place: try emptyTree(qid: 0, generation))
                 continue
             }
             var root = TreeRoot(pointer: record.root, height: inspection.height)
@@ -66,7 +65,9 @@ final class RepairTrees {
                         })
                 } else {
                     guard let found = try mend(record, inspection, names) else {
-                        history.lose(generation, why: "nothing of it is left")
+                        history.lose(
+                            generation, why: "nothing of it is left",
+                            place: try emptyTree(qid: 0, generation))
                         continue
                     }
                     root = found.root
@@ -82,6 +83,7 @@ final class RepairTrees {
             if root.pointer.address != record.root.address { changed.insert(generation) }
             history.setRoot(generation, root)
         }
+        history.dropLost()
         try restoreFirst(&history)
         if let label = history.labels[LabelName.adm], changed.contains(label.generation) {
             try restoreUsers(&history, label.generation)
@@ -91,7 +93,8 @@ final class RepairTrees {
             place: { [self] (generation) throws(RepairError) in
                 SnapshotRecord(
                     referenceCount: 0, labelCount: 0, height: 1, generation: generation,
-                    predecessor: .zero, base: .zero, root: try emptyTree(qid: 0, .zero).pointer)
+                    predecessor: .zero, base: .zero,
+                    root: try emptyTree(qid: 0, generation).pointer)
             })
         for (base, generation, root) in rescued where history.records[base.generation] != nil {
             history.records[generation] = SnapshotRecord(
@@ -111,7 +114,10 @@ final class RepairTrees {
         history.count(in: try dialect(history))
     }
 
-    private func rescueLabel(suffix: String) -> [UInt8] {
+    private func rescueLabel(suffix: String) -> [UInt8] { Self.label(at: now, suffix: suffix) }
+
+    /// The name of a label that a repair makes.
+    static func label(at now: Int64, suffix: String) -> [UInt8] {
         let seconds = now / 1_000_000_000
         let time = CivilTime(seconds: seconds).map(\.description) ?? "\(seconds)"
         return Array("repair@\(time)\(suffix)".utf8)
@@ -173,7 +179,6 @@ final class RepairTrees {
 
     /// The tree of a fresh volume: a root without files.
     private func emptyTree(qid: UInt64, _ birth: Generation) throws(RepairError) -> TreeRoot {
-        if let known = emptyRoots[qid] { return known }
         let key = Key.entry(parent: .max, name: [UInt8]())
         let value = DirectoryEntry(
             qidPath: qid, mode: FileTreeRepair.directoryMode, uid: -1, gid: -1, muid: 0)
@@ -191,7 +196,6 @@ final class RepairTrees {
             pointer: BlockPointer(
                 address: address, hash: MetroHash64.hash(buffer.bytes), generation: birth),
             height: 1)
-        emptyRoots[qid] = root
         return root
     }
 

@@ -78,7 +78,7 @@ extension Volume {
     /// Whether a chain has no more blocks than another; both are walked only to the shorter's end.
     /// One that is broken counts as the longer one: it is not copied. Where both lead in circles,
     /// either will do.
-    private func isShorter(
+    func isShorter(
         _ left: DeadlistRecord, than right: DeadlistRecord, _ work: CommitWork
     ) -> Bool {
         var (a, b) = (left.head.address, right.head.address)

@@ -251,9 +251,7 @@ extension Volume {
         _ record: DeadlistRecord, born birth: Generation, _ work: CommitWork
     ) throws(FileError) {
         guard record.head.address == record.tail.address else {
-            backlogBirth = backlog.isEmpty ? birth : max(backlogBirth, birth)
-            backlog = try join(backlog, record, work)
-            return
+            return try addToBacklog(record, born: birth, work)
         }
         passChain(record, work) { block, address in
             for entry in block.deadAddresses { drop(entry, born: birth, work) }

@@ -71,7 +71,7 @@ struct CommittedBlocks: Sendable {
             volume.isReadOnly
             ? DeadlistRecord(
                 head: volume.superblock.pendingHead, tail: volume.superblock.pendingTail)
-            : volume.backlog
+            : volume.backlog.list
         pending = volume.pendingListBlocks.count
         for arena in volume.arenas.arenas {
             size += arena.blockCount

@@ -83,7 +83,7 @@ extension Volume {
         pendingListBlocks = []
         try takeBacklog(work)
         let first = work.queue.blockCount
-        let list = try prepend(retired.keys.sorted()[...], to: backlog, work)
+        let list = try prepend(retired.keys.sorted()[...], to: backlog.list, work)
         pendingListBlocks = work.queue.blocks[first...].map(\.address)
         do throws(DeviceError) {
             try work.queue.write(to: device)
@@ -91,25 +91,6 @@ extension Volume {
             throw .device(error)
         }
         return list
-    }
-
-    /// Takes a bounded part of what dropped snapshots held from the disk, to be freed.
-    private func takeBacklog(_ work: CommitWork) throws(FileError) {
-        var count = 0
-        while !backlog.isEmpty, count < options.backlogBlocksMax {
-            count += 1
-            let address = backlog.head.address
-            let entries: [BlockAddress]
-            do throws(FileError) {
-                entries = try takeHead(of: &backlog, work)
-            } catch {
-                log("what a deleted snapshot held is lost: \(error)")
-                backlog = DeadlistRecord(head: .none, tail: .none)
-                return
-            }
-            for entry in entries { drop(entry, born: backlogBirth, work) }
-            retireChecked(address, work)
-        }
     }
 
     /// Logs, headers and superblocks in the order of FORMAT 9.2, with its flushes.

@@ -129,9 +129,7 @@ final class Volume: @unchecked Sendable {
     var unlisted = UnlistedBlocks()
     /// flush. What dropped snapshots held, as far as it is not free yet: the part of the pending
     /// list that stays on the disk from commit to commit.
-    var backlog = DeadlistRecord(head: .none, tail: .none)
-    /// flush. No block of the backlog was born later.
-    var backlogBirth = Generation.zero
+    var backlog = Backlog()
     /// flush. The blocks that the first record of all holds; nil where they are not known.
     var firstBlocks: Set<BlockAddress>?
     /// flush. Snapshots whose trees somebody has counted since the last commit.

@@ -35,6 +35,15 @@ extension Damage {
         .plan("a predecessor that is gone", "snapshot.linkDangling") {
             $0.snapshots[$0.place(3)].predecessor = Generation(rawValue: 2)
         },
+        .plan("a link for a snapshot that is gone", "snapshot.message") {
+            let key = Key.snapshot(Generation(rawValue: 4))
+            $0.snapshotMessages = [(.relink, key, [UInt8](repeating: 0, count: 10))]
+        },
+        .plan("more labels taken off than there are", "snapshot.message") {
+            // The successor is 5, and the count of labels goes down by 2.
+            let key = Key.snapshot(Generation(rawValue: 3))
+            $0.snapshotMessages = [(.relink, key, [0, 0, 0, 0, 0, 0, 0, 5, 0xfe, 0])]
+        },
         .plan("a successor that is gone", "snapshot.linkDangling") {
             $0.snapshots[$0.place(5)].successor = Generation(rawValue: 6)
         },

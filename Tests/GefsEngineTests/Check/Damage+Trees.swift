@@ -110,6 +110,10 @@ extension Damage {
         .plan("a tree without levels", "node.treeHeight", at: "root") {
             $0.snapshots[$0.place(5)].height = 0
         },
+        .plan("a pivot with one child", "node.oneChild", at: "lonePivot") {
+            $0.hasLoneChild = true
+            $0.snapshots[$0.place(5)].height = 3
+        },
         .plan("a tree of a thousand levels", "node.treeHeight", at: "root") {
             $0.snapshots[$0.place(5)].height = 1000
         },
@@ -120,6 +124,12 @@ extension Damage {
         .plan("a touch of a file that is not there", "files.message") {
             $0.messages[0].key = .entry(parent: 0, name: "aa".utf8)
             $0.messages.sort { $0.key < $1.key }
+        },
+        .plan("an entry that is too short", "files.entry") {
+            $0.leaves[1][1].value.removeLast()
+        },
+        .plan("an entry that is too short, in a message", "files.entry") {
+            $0.messages[1].payload.removeLast()
         },
         .plan("two entries with one qid", "files.duplicateQid") {
             $0.leaves[1].append(VolumePlan.file(0, "c", qid: 11, length: 0))

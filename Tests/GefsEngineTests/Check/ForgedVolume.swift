@@ -183,8 +183,8 @@ struct ForgedVolume {
 
     private mutating func pivot(
         _ name: String, birth: UInt64, _ children: [Child], _ messages: [VolumePlan.Message]
-    ) -> BlockPointer {
-        block(name, birth: birth) { base in
+    ) -> Child {
+        let (pointer, fill) = block(name, birth: birth) { base in
             var builder = PivotBuilder(block: base)
             for child in children {
                 child.key.withBytes {
@@ -199,7 +199,8 @@ struct ForgedVolume {
                 }
             }
             return builder.finish()
-        }.0
+        }
+        return Child(key: children.first?.key ?? Key(bytes: [0]), pointer: pointer, fill: fill)
     }
 
     private mutating func write() {
@@ -217,9 +218,19 @@ struct ForgedVolume {
                 Generation(rawValue: list.generation), birth: Generation(rawValue: list.birth))
             records.append((key, DeadlistRecord(head: chain, tail: chain).encoded()))
         }
-        let top = leaf("snapshotRoot", birth: 0, records)
+        let top = snapshotTree(records.sorted { $0.key < $1.key })
         let pending = plan.pending.isEmpty ? BlockPointer.none : chain("pending", plan.pending)
         writeArenas(root: top.pointer, pending: pending)
+    }
+
+    private mutating func snapshotTree(_ records: [VolumePlan.Record]) -> Child {
+        guard !plan.snapshotMessages.isEmpty else { return leaf("snapshotRoot", birth: 0, records) }
+        let half = records.count / 2
+        let leaves = [
+            leaf("snapshotLeaf0", birth: 0, Array(records[..<half])),
+            leaf("snapshotLeaf1", birth: 0, Array(records[half...])),
+        ]
+        return pivot("snapshotRoot", birth: 0, leaves, plan.snapshotMessages)
     }
 
     private mutating func writeTrees() -> [UInt64: BlockPointer] {
@@ -237,14 +248,16 @@ struct ForgedVolume {
         let second = leaf("leaf1", birth: 3, plan.leaves[1])
         let third = leaf("leaf2", birth: 3, plan.leaves[2])
         let oldFirst = leaf("oldLeaf", birth: 3, records(a0Old) + plan.oldLeaf)
-        let oldRoot = pivot("oldRoot", birth: 3, [oldFirst, second, third], [])
+        let oldRoot = pivot("oldRoot", birth: 3, [oldFirst, second, third], []).pointer
         let first = leaf("leaf0", birth: 5, records(a0) + plan.leaves[0])
-        var root = pivot("root", birth: 5, [first, second, third], plan.messages)
+        let top = pivot("root", birth: 5, [first, second, third], plan.messages)
+        var root = top.pointer
         for level in 0..<plan.repeatedLevels {
             let low = Child(key: Key(bytes: [0]), pointer: root, fill: 1)
             let high = Child(key: .up(.max), pointer: root, fill: 1)
-            root = pivot("level \(level)", birth: 5, [low, high], [])
+            root = pivot("level \(level)", birth: 5, [low, high], []).pointer
         }
+        if plan.hasLoneChild { root = pivot("lonePivot", birth: 5, [top], []).pointer }
         let empty = leaf("emptyLeaf", birth: 0, plan.emptyLeaf)
         let admin = leaf("adminLeaf", birth: 0, plan.adminLeaf)
         return [0: empty.pointer, 1: admin.pointer, 3: oldRoot, 5: root, 6: writeFork()]
@@ -303,7 +316,8 @@ struct ForgedVolume {
             references.append(.init(address: address("header\(arena)"), hash: hash))
         }
         let superblock = Superblock(
-            snapshotTreeHeight: 1, snapshotTreeRoot: root, pendingHead: pending,
+            snapshotTreeHeight: plan.snapshotMessages.isEmpty ? 1 : 2, snapshotTreeRoot: root,
+            pendingHead: pending,
             pendingTail: pending, nextQid: plan.nextQid,
             nextGeneration: Generation(rawValue: plan.nextGeneration),
             commitGeneration: plan.commit, arenas: references)

@@ -33,6 +33,10 @@ struct VolumePlan {
     var snapshots: [SnapshotRecord]
     /// Levels put on top of generation 5, each a pivot with two pointers to the same child.
     var repeatedLevels = 0
+    /// Whether a pivot with nothing but the root below it is put on top of generation 5.
+    var hasLoneChild = false
+    /// Messages in the root of the snapshot tree; without any that is a leaf.
+    var snapshotMessages: [Message] = []
     /// What is done to each block before it is hashed, by its name.
     var tamper: [String: (UnsafeMutableRawPointer) -> Void] = [:]
     /// The data at the start of file 10 in generation 6, or its whole tree: names of blocks.
