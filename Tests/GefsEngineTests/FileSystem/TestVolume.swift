@@ -18,9 +18,11 @@ final class TestVolume: VolumeUser, @unchecked Sendable {
     private let owner: TestVolume?
 
     /// A freshly made volume.
-    convenience init(options: VolumeOptions = TestVolume.options) throws {
+    convenience init(
+        options: VolumeOptions = TestVolume.options, features: FormatFeatures = []
+    ) throws {
         let memory = MemoryDevice(byteCount: Self.deviceBytes)
-        try Ream.run(device: memory, user: "glenda")
+        try Ream.run(device: memory, user: "glenda", features: features)
         try self.init(image: memory.image, options: options)
     }
 
