@@ -5,6 +5,7 @@
 #include <spawn.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #ifdef __GLIBC__
@@ -40,8 +41,34 @@ int cplatform_peer_credentials(int descriptor, uint32_t *uid, uint32_t *gid) {
     *gid = peer.gid;
     return 0;
 }
+
+int64_t cplatform_set_attribute(
+    int descriptor, const char *name, const void *value, uint64_t byte_count) {
+    return fsetxattr(descriptor, name, value, byte_count, 0);
+}
+
+int64_t cplatform_attribute(const char *path, const char *name, void *value, uint64_t byte_count) {
+    return lgetxattr(path, name, value, byte_count);
+}
+
+int64_t cplatform_attribute_names(const char *path, void *names, uint64_t byte_count) {
+    return llistxattr(path, names, byte_count);
+}
 #else
 #include <sys/disk.h>
+
+int64_t cplatform_set_attribute(
+    int descriptor, const char *name, const void *value, uint64_t byte_count) {
+    return fsetxattr(descriptor, name, value, byte_count, 0, 0);
+}
+
+int64_t cplatform_attribute(const char *path, const char *name, void *value, uint64_t byte_count) {
+    return getxattr(path, name, value, byte_count, 0, XATTR_NOFOLLOW);
+}
+
+int64_t cplatform_attribute_names(const char *path, void *names, uint64_t byte_count) {
+    return listxattr(path, names, byte_count, XATTR_NOFOLLOW);
+}
 
 void cplatform_start_writeback(int descriptor, int64_t offset, int64_t byte_count) {
     (void)descriptor;

@@ -67,7 +67,8 @@ public struct ChangeReport: Report {
     /// `directory` or `file`.
     public var kind: String
     public var qid: UInt64
-    /// What differs: `contents`, `size`, `mode`, `owner`, `group`, `modified`.
+    /// What differs: `contents`, `size`, `mode`, `owner`, `group`, `modified`,
+    /// `attributes`: extended ones.
     public var aspects: [String]
     /// Blocks of contents that are not the same, each 16 KiB.
     public var blocks: UInt64
@@ -91,6 +92,7 @@ public struct ChangeReport: Report {
     private static let names: [(PathChange.Aspects, String)] = [
         (.contents, "contents"), (.size, "size"), (.mode, "mode"), (.owner, "owner"),
         (.group, "group"), (.modificationTime, "modified"),
+        (.attributes, "attributes"),
     ]
 
     /// `A /new`, `D /old/`, `M /file`, `R /from -> /to`, and `RM` for what was renamed and changed.
@@ -118,6 +120,7 @@ public struct ChangeReport: Report {
             case "mode": "mode \(old.mode) to \(new.mode)"
             case "owner": "owner \(old.owner) to \(new.owner)"
             case "group": "group \(old.group) to \(new.group)"
+            case "attributes": "extended attributes"
             default: "modified \(new.modified)"
             }
         }

@@ -12,8 +12,12 @@ struct ImageMap {
     struct File {
         var qid: UInt64
         var isDirectory: Bool
-        /// Its entry, encoded.
+        /// It has several names, or had.
+        var isLinked = false
+        /// Its entry, encoded; without the count of names, for each of them is a file here.
         var entry: [UInt8]
+        /// Parts of its extended attributes, by key.
+        var attributes: [[UInt8]: [UInt8]] = [:]
         /// Offsets and hashes of its data.
         var extents: [UInt64: UInt64]
         /// The blocks that its own entry and data are in or found by.
@@ -70,46 +74,27 @@ struct ImageMap {
         }
     }
 
+    /// A name in a tree, and the file that it stands for.
+    private struct Entry {
+        var parent: UInt64
+        var name: String
+        var file: File
+    }
+
     private func readFiles(_ record: SnapshotRecord) -> [String: File] {
-        struct Entry {
-            var parent: UInt64
-            var name: String
-            var file: File
-        }
-        var entries: [UInt64: Entry] = [:]
-        var extents: [UInt64: [(UInt64, UInt64, [UInt64])]] = [:]
-        for pair in reader.pairs(root: record.root, height: Int(record.height)) {
-            let key = pair.key.withUnsafeBytes { try? DecodedKey($0) }
-            switch key {
-            case .data(let qid, let offset):
-                pair.value.withUnsafeBytes { value in
-                    guard let base = value.baseAddress else { return }
-                    let pointer = BlockPointer(decoding: base)
-                    extents[qid, default: []].append(
-                        (offset, pointer.hash, pair.nodes + [pointer.address.rawValue]))
-                }
-            case .entry(let parent, let name):
-                guard let entry = pair.value.withUnsafeBytes({ try? DirectoryEntry(decoding: $0) })
-                else { continue }
-                entries[entry.qidPath] = Entry(
-                    parent: parent, name: String(decoding: name, as: UTF8.self),
-                    file: File(
-                        qid: entry.qidPath, isDirectory: entry.isDirectory, entry: pair.value,
-                        extents: [:], needs: Set(pair.nodes), needsAbove: []))
-            default: break
-            }
+        var parts = TreeParts()
+        for pair in reader.pairs(root: record.root, height: Int(record.height)) { parts.take(pair) }
+        var directories: [UInt64: Entry] = [:]
+        for entry in parts.entries where entry.file.isDirectory {
+            directories[entry.file.qid] = entry
         }
         var files: [String: File] = [:]
-        for (qid, entry) in entries {
-            var file = entry.file
-            for (offset, hash, nodes) in extents[qid] ?? [] {
-                file.extents[offset] = hash
-                file.needs.formUnion(nodes)
-            }
+        for entry in parts.entries {
+            guard var file = parts.whole(entry.file) else { continue }
             var names = [entry.name]
             var parent = entry.parent
             var steps = 0
-            while parent != .max, let above = entries[parent], steps < 100 {
+            while parent != .max, let above = directories[parent], steps < 100 {
                 names.append(above.name)
                 file.needsAbove.formUnion(above.file.needs)
                 parent = above.parent
@@ -119,6 +104,69 @@ struct ImageMap {
             files[names.reversed().joined(separator: "/")] = file
         }
         return files
+    }
+
+    /// What a tree holds, by file.
+    private struct TreeParts {
+        var entries: [Entry] = []
+        private var extents: [UInt64: [(UInt64, UInt64, [UInt64])]] = [:]
+        private var attributes: [UInt64: [ImageReader.Pair]] = [:]
+        /// Entries of files with several names.
+        private var inodes: [UInt64: ImageReader.Pair] = [:]
+
+        mutating func take(_ pair: ImageReader.Pair) {
+            switch pair.key.withUnsafeBytes({ try? DecodedKey($0) }) {
+            case .data(let qid, let offset):
+                pair.value.withUnsafeBytes { value in
+                    guard let base = value.baseAddress else { return }
+                    let pointer = BlockPointer(decoding: base)
+                    extents[qid, default: []].append(
+                        (offset, pointer.hash, pair.nodes + [pointer.address.rawValue]))
+                }
+            case .entry(let parent, let name):
+                guard let file = Self.file(pair) else { return }
+                entries.append(
+                    Entry(parent: parent, name: String(decoding: name, as: UTF8.self), file: file))
+            case .inode(let qid): inodes[qid] = pair
+            case .attribute(let qid, _, _): attributes[qid, default: []].append(pair)
+            default: break
+            }
+        }
+
+        private static func file(_ pair: ImageReader.Pair) -> File? {
+            if let link = pair.value.withUnsafeBytes({ LinkRecord($0) }) {
+                return File(
+                    qid: link.qidPath, isDirectory: false, isLinked: true, entry: [],
+                    extents: [:], needs: Set(pair.nodes), needsAbove: [])
+            }
+            guard let entry = pair.value.withUnsafeBytes({ try? DirectoryEntry(decoding: $0) })
+            else { return nil }
+            return File(
+                qid: entry.qidPath, isDirectory: entry.isDirectory, entry: pair.value,
+                extents: [:], needs: Set(pair.nodes), needsAbove: [])
+        }
+
+        /// A file with all that belongs to it; nil where its entry is missing.
+        func whole(_ file: File) -> File? {
+            var file = file
+            if file.isLinked {
+                guard let inode = inodes[file.qid],
+                    var entry = inode.value.withUnsafeBytes({ try? DirectoryEntry(decoding: $0) })
+                else { return nil }
+                entry.posix?.linkCount = 0
+                file.entry = entry.encoded()
+                file.needs.formUnion(inode.nodes)
+            }
+            for (offset, hash, nodes) in extents[file.qid] ?? [] {
+                file.extents[offset] = hash
+                file.needs.formUnion(nodes)
+            }
+            for part in attributes[file.qid] ?? [] {
+                file.attributes[part.key] = part.value
+                file.needs.formUnion(part.nodes)
+            }
+            return file
+        }
     }
 
     // MARK: Blocks

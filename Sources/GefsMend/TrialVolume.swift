@@ -11,10 +11,10 @@ struct TrialVolume {
     private static let caller = Caller(
         user: UserID(rawValue: 1), isPermissive: true)
 
-    init(seed: UInt64) throws {
+    init(seed: UInt64, features: FormatFeatures = []) throws {
         var random = SeededGenerator(seed: seed)
         let memory = MemoryDevice(byteCount: Ream.deviceBytesMin)
-        try Ream.run(device: memory, user: "glenda")
+        try Ream.run(device: memory, user: "glenda", features: features)
         var options = VolumeOptions()
         options.commitIntervalNanoseconds = nil
         options.cacheBytes = 32 << 20
@@ -63,6 +63,12 @@ struct TrialVolume {
     ) throws {
         let directory = directories[label]?.randomElement(using: &random) ?? ""
         let old = paths[label]?.randomElement(using: &random)
+        if fileSystem.isPosix, let old, Int.random(in: 0..<3, using: &random) == 0 {
+            let path = "\(directory)/l\(name)"
+            let isLinked = try changePosix(fileSystem, label, old, in: directory, path, &random)
+            if isLinked { paths[label]?.append(path) }
+            return
+        }
         switch Int.random(in: 0..<12, using: &random) {
         case 0:
             let handle = try fileSystem.walk(directory, in: label, as: caller)
@@ -88,6 +94,29 @@ struct TrialVolume {
             try fileSystem.write(contents(&random), to: path, in: label, as: caller)
             paths[label]?.append(path)
         }
+    }
+
+    /// Gives a file one more name, or an extended attribute.
+    private static func changePosix(
+        _ fileSystem: FileSystem, _ label: String, _ old: String, in directory: String,
+        _ path: String, _ random: inout SeededGenerator
+    ) throws -> Bool {
+        let file = try fileSystem.walk(old, in: label, as: caller)
+        defer { fileSystem.close(file) }
+        guard Bool.random(using: &random) else {
+            let name = Array("user.\(Int.random(in: 0..<3, using: &random))".utf8)
+            let value = contents(&random).prefix(1300)
+            _ = try fileSystem.setAttribute(name, of: file, to: Array(value), as: caller)
+            return false
+        }
+        let parent = try fileSystem.walk(directory, in: label, as: caller)
+        defer { fileSystem.close(parent) }
+        let name = Array(path.utf8.suffix(path.utf8.count - directory.utf8.count - 1))
+        let (link, _) = try name.withUnsafeBytes {
+            try fileSystem.link(file, to: $0, in: parent, as: caller)
+        }
+        fileSystem.close(link)
+        return true
     }
 
     private static func contents(_ random: inout SeededGenerator) -> [UInt8] {

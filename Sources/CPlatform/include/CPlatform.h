@@ -22,4 +22,12 @@ void cplatform_start_writeback(int descriptor, int64_t offset, int64_t byte_coun
 /// `posix_spawn_file_actions_t *`.
 int cplatform_spawn_in_directory(void *actions, const char *directory);
 
+/// Extended attributes of an open file, and of a path itself where it is a link, as the host has
+/// them: values and names with a NUL behind each. A count, or -1 with errno set; 0 bytes of room ask
+/// for the count. Hosts without them fail with ENOTSUP.
+int64_t cplatform_set_attribute(
+    int descriptor, const char *name, const void *value, uint64_t byte_count);
+int64_t cplatform_attribute(const char *path, const char *name, void *value, uint64_t byte_count);
+int64_t cplatform_attribute_names(const char *path, void *names, uint64_t byte_count);
+
 #endif

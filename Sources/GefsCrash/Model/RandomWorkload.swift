@@ -17,7 +17,7 @@ package struct RandomWorkload {
         generator = SeededGenerator(seed: seed)
     }
 
-    private mutating func pick<T>(_ items: [T]) -> T? {
+    mutating func pick<T>(_ items: [T]) -> T? {
         items.randomElement(using: &generator)
     }
 
@@ -26,7 +26,7 @@ package struct RandomWorkload {
         return (0..<count).map { UInt8(truncatingIfNeeded: UInt64($0) &* 0x9E37_79B9 &+ salt) }
     }
 
-    private mutating func newPath(in directory: String) -> String {
+    mutating func newPath(in directory: String) -> String {
         nextName += 1
         let padding = String(repeating: "x", count: Int.random(in: 0...30, using: &generator))
         let name = "\(namePrefix)\(nextName)\(padding)"
@@ -46,6 +46,9 @@ package struct RandomWorkload {
 
     /// One operation on both.
     package mutating func step(_ volume: some VolumeUser) throws {
+        if volume.fileSystem.isPosix, Int.random(in: 0..<2, using: &generator) == 0 {
+            return try posixStep(volume)
+        }
         switch Int.random(in: 0..<20, using: &generator) {
         case 0..<5:
             guard let directory = pick(model.directories) else { return }
@@ -104,7 +107,7 @@ package struct RandomWorkload {
 
     package mutating func remove(_ path: String, on volume: some VolumeUser) throws {
         try volume.remove(path)
-        model.items[path] = nil
+        model.remove(path)
     }
 
     package mutating func rename(

@@ -5,7 +5,7 @@ extension CrashWorkload {
     /// All there are.
     static let all: [CrashWorkload] = [
         firstCommits, files, snapshots, rollback, sleepers, logs, foreignLogs, grow, full, repair,
-        random, busy, wide,
+        random, busy, wide, links, posix,
     ]
 
     private static let firstCommits = CrashWorkload(
@@ -208,6 +208,52 @@ extension CrashWorkload {
             try run.perform { try $0.changeFiles($1) }
             try run.sync()
         }
+    }
+
+    private static let links = CrashWorkload(
+        name: "links",
+        summary: "hard links made, taken away, renamed over each other; extended attributes",
+        isSmall: true, features: .posix,
+        prepare: { run in
+            try run.edit { files, run in
+                try files.makeDirectory("d", on: run)
+                try files.makeFile("a", on: run)
+                try files.write("a", files.bytes(20_000), at: 0, on: run)
+                try files.makeFile("b", on: run)
+                try files.setAttribute("user.b", of: "b", to: files.bytes(600), on: run)
+            }
+        }
+    ) { run in
+        try run.edit { files, run in try files.link("a", "d/a", on: run) }
+        try run.edit { files, run in
+            try files.setAttribute("user.x", of: "d/a", to: files.bytes(1100), on: run)
+        }
+        try run.sync()
+        try run.edit { files, run in try files.link("d/a", "c", on: run) }
+        try run.edit { files, run in try files.remove("a", on: run) }
+        try run.edit { files, run in try files.replace("c", with: "b", on: run) }
+        try run.sync()
+        try run.edit { files, run in try files.exchange("c", "d/a", on: run) }
+        try run.edit { files, run in
+            try files.setAttribute("user.x", of: "c", to: nil, on: run)
+        }
+        try run.edit { files, run in try files.link("d/a", "e", on: run) }
+        try run.edit { files, run in try files.move("e", to: "d/e", on: run) }
+        try run.sync()
+        try run.edit { files, run in try files.remove("d/e", on: run) }
+        try run.edit { files, run in try files.remove("d/a", on: run) }
+        try run.edit { files, run in try files.remove("c", on: run) }
+        try run.sync()
+    }
+
+    private static let posix = CrashWorkload(
+        name: "posix", summary: "whatever chance brings on a volume with the feature posix",
+        features: .posix, stretchBlocks: 40,
+        prepare: { run in
+            for _ in 0..<30 { try run.step() }
+        }
+    ) { run in
+        for _ in 0..<25 { try run.step() }
     }
 
     private static let busy = CrashWorkload(

@@ -8,6 +8,8 @@ struct CrashWorkload: Sendable {
     var summary: String
     /// So little happens that every state is looked at, and every pair of crashes.
     var isSmall = false
+    /// What the volume has beyond the original's format.
+    var features: FormatFeatures = []
     var arenaCount = 8
     /// Blocks of each arena. Of these 32 are the reserve, 2 are never used, the log takes one.
     var arenaBlocks: UInt64 = 96
@@ -47,7 +49,8 @@ struct CrashWorkload: Sendable {
         let blockBytes = UInt64(Geometry.blockBytes)
         let device = MemoryDevice(
             byteCount: (2 + UInt64(arenaCount) * (arenaBlocks + 2)) * blockBytes)
-        try Ream.runOnAny(device, user: "glenda", arenaCount: arenaCount)
+        try Ream.runOnAny(
+            device, user: "glenda", arenaCount: arenaCount, features: features)
         let run = try ModelledRun(
             image: device.image, workload: HistoryWorkload(seed: seed), options: options)
         try prepare(run)

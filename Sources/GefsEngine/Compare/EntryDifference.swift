@@ -12,6 +12,16 @@ struct EntryDifference {
         var name: [UInt8]
         var entry: DirectoryEntry
 
+        init(parent: UInt64, name: [UInt8], entry: DirectoryEntry) {
+            self.parent = parent
+            self.name = name
+            self.entry = entry
+        }
+
+        init(_ place: FileName.Place, _ entry: DirectoryEntry) {
+            self.init(parent: place.parent, name: place.name, entry: entry)
+        }
+
         func isSamePlace(as other: Place) -> Bool {
             parent == other.parent && name == other.name
         }

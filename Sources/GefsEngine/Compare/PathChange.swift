@@ -24,6 +24,8 @@ public struct PathChange: Sendable {
         public static let owner = Aspects(rawValue: 8)
         public static let group = Aspects(rawValue: 16)
         public static let modificationTime = Aspects(rawValue: 32)
+        /// Extended attributes.
+        public static let attributes = Aspects(rawValue: 64)
     }
 
     public var kind: Kind
@@ -37,7 +39,8 @@ public struct PathChange: Sendable {
     public var new: DirectoryEntry?
     /// Empty for what was added or removed, or renamed and nothing else.
     public var aspects: Aspects
-    /// Blocks of contents that are not the same; for what was added or removed those it has.
+    /// Blocks of contents that are not the same; for what was added or removed those it has. A name
+    /// more or less of a file that both trees have is no reason for any.
     public var blockCount: UInt64
 
     /// The entry in the new tree, or what it was.

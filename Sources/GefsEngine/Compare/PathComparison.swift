@@ -52,13 +52,20 @@ struct PathComparison<Source: NodeSource> {
     /// What differs in a file that both trees have.
     ///
     /// Times of a directory change with every file that comes or goes in it, and are no change of
-    /// theirs. Nor are last accesses, versions, and who made the last change.
+    /// theirs. Nor are last accesses, versions, who made the last change, change times, and how many
+    /// names a file has: a name that comes or goes is a change of its own.
     private func aspects(_ difference: EntryDifference) throws(FileError) -> PathChange.Aspects {
         guard let old = difference.old?.entry, let new = difference.new?.entry else { return [] }
         var aspects: PathChange.Aspects = []
         if old.mode != new.mode { aspects.insert(.mode) }
         if old.uid != new.uid { aspects.insert(.owner) }
         if old.gid != new.gid { aspects.insert(.group) }
+        let have = (old.posix?.hasAttributes ?? false, new.posix?.hasAttributes ?? false)
+        if have.0 || have.1 {
+            var differs = have.0 != have.1
+            if !differs { differs = try trees.hasDifferentAttributes(of: difference.qid) }
+            if differs { aspects.insert(.attributes) }
+        }
         if new.isDirectory { return aspects }
         if old.modificationTime != new.modificationTime { aspects.insert(.modificationTime) }
         if old.length != new.length { aspects.insert(.size) }

@@ -53,27 +53,43 @@ struct PathState {
         (entry == nil) == (other.entry == nil) && end == other.end
     }
 
+    /// The entry of a name. Where it has its entry elsewhere, all states have both since the younger
+    /// one of the two.
     private static func entry<Source: NodeSource>(
         _ name: [UInt8], of parent: UInt64, in root: TreeRoot, source: Source
     ) throws(FileError) -> (entry: DirectoryEntry?, since: Generation?) {
-        guard name.count <= Geometry.nameBytesMax else { return (nil, nil) }
-        let found: DecidedValue
+        guard name.count <= Geometry.posixNameBytesMax else { return (nil, nil) }
+        let found = try decided(Key.entry(parent: parent, name: name), in: root, source: source)
+        guard let value = found.value else { return (nil, found.since) }
+        guard let link = value.withUnsafeBytes({ LinkRecord($0) }) else {
+            return (try decode(value, in: root), found.since)
+        }
+        let inode = try decided(Key.inode(link.qidPath), in: root, source: source)
+        guard let value = inode.value else {
+            throw .badRecord(.danglingLink(qid: link.qidPath), root: root.pointer.address)
+        }
+        let since: Generation? =
+            if let name = found.since, let inode = inode.since { max(name, inode) } else { nil }
+        return (try decode(value, in: root), since)
+    }
+
+    private static func decided<Source: NodeSource>(
+        _ key: Key, in root: TreeRoot, source: Source
+    ) throws(FileError) -> DecidedValue {
         do throws(ReadError) {
-            found = try Key.entry(parent: parent, name: name).withBytes {
-                (key) throws(ReadError) -> DecidedValue in
+            return try key.withBytes { (key) throws(ReadError) -> DecidedValue in
                 try Tree.decidedValue(of: key, in: root, source: source)
             }
         } catch {
             throw FileError(error)
         }
-        guard let value = found.value else { return (nil, found.since) }
-        do throws(RecordError) {
-            let entry = try value.withBytes { (bytes) throws(RecordError) -> DirectoryEntry in
-                try DirectoryEntry(decoding: bytes)
-            }
-            return (entry, found.since)
-        } catch {
-            throw .badRecord(error, root: root.pointer.address)
+    }
+
+    private static func decode(
+        _ value: [UInt8], in root: TreeRoot
+    ) throws(FileError) -> DirectoryEntry {
+        try value.withBytes { (value) throws(FileError) -> DirectoryEntry in
+            try TreePath.decode(value, in: root)
         }
     }
 }

@@ -21,6 +21,9 @@ struct TreeComparison<Source: NodeSource> {
     /// file comes when the second of its places is met. Runs over the difference twice: first to
     /// learn which files have moved, so that all others need not be remembered.
     ///
+    /// A file with several names comes once for each of them that differs in anything. Those whose
+    /// own value is the same in both trees come after all others.
+    ///
     /// A file whose entry is the same in both trees has the same contents where one tree is a later
     /// state of the other: every change of the contents changes the entry's version. After a
     /// divergence entries can have become equal, if times were set. Such files come last; to find
@@ -29,10 +32,12 @@ struct TreeComparison<Source: NodeSource> {
         _ body: (EntryDifference) throws(FileError) -> Bool
     ) throws(FileError) {
         let moved = try movedFiles()
-        var unexplained = haveDiverged ? try dataFiles() : []
+        var unexplained: Set<UInt64> =
+            haveDiverged ? try dataFiles().union(attributedFiles()) : []
         var goesOn = true
-        // Halves of moves whose other half has not been met.
-        var halves: [UInt64: EntryDifference] = [:]
+        // Parts of moves whose other part has not been met: of a file with several names there may be
+        // more of them.
+        var halves: [UInt64: [EntryDifference]] = [:]
         try delta.forEach(prefix: .prefix(.entry)) { (item) throws(FileError) -> Bool in
             let before = try place(item.key, item.old, in: old)
             let after = try place(item.key, item.new, in: new)
@@ -42,8 +47,8 @@ struct TreeComparison<Source: NodeSource> {
             for difference in Self.differences(before, after) where goesOn {
                 var difference = difference
                 if moved.contains(difference.qid), !difference.isInPlace {
-                    guard let half = halves.removeValue(forKey: difference.qid) else {
-                        halves[difference.qid] = difference
+                    guard let half = Self.take(halfOf: difference, from: &halves) else {
+                        halves[difference.qid, default: []].append(difference)
                         continue
                     }
                     difference = half.joined(with: difference)
@@ -52,7 +57,46 @@ struct TreeComparison<Source: NodeSource> {
             }
             return goesOn
         }
+        for half in halves.sorted(by: { $0.key < $1.key }).flatMap(\.value) where goesOn {
+            goesOn = try body(half)
+        }
+        if goesOn { goesOn = try forEachInode(&unexplained, body) }
         if goesOn { try forEachEqualEntry(among: unexplained, body) }
+    }
+
+    /// The part of a move that goes with another one: a place in the other tree.
+    private static func take(
+        halfOf difference: EntryDifference, from halves: inout [UInt64: [EntryDifference]]
+    ) -> EntryDifference? {
+        let waiting = halves[difference.qid] ?? []
+        guard let index = waiting.firstIndex(where: { ($0.old == nil) != (difference.old == nil) })
+        else { return nil }
+        return halves[difference.qid]?.remove(at: index)
+    }
+
+    /// Passes the names of files with several whose entry differs, where the name itself does not.
+    private func forEachInode(
+        _ unexplained: inout Set<UInt64>, _ body: (EntryDifference) throws(FileError) -> Bool
+    ) throws(FileError) -> Bool {
+        var goesOn = true
+        try delta.forEach(prefix: .prefix(.inode)) { (item) throws(FileError) -> Bool in
+            guard case .inode(let qid)? = try? DecodedKey(item.key) else { return true }
+            unexplained.remove(qid)
+            guard let before = item.old, let after = item.new else { return true }
+            let entries = (
+                try TreePath.decode(before, in: old), try TreePath.decode(after, in: new)
+            )
+            let names = Set(try TreePath.names(of: qid, in: old, source: source))
+            for name in try TreePath.names(of: qid, in: new, source: source)
+            where goesOn && names.contains(name) {
+                goesOn = try body(
+                    EntryDifference(
+                        qid: qid, old: EntryDifference.Place(name, entries.0),
+                        new: EntryDifference.Place(name, entries.1)))
+            }
+            return goesOn
+        }
+        return goesOn
     }
 
     /// What two values of one entry key say: the same file in both trees, or one in each.
@@ -106,10 +150,10 @@ struct TreeComparison<Source: NodeSource> {
             }
             guard let place, files.contains(place.entry.qidPath) else { continue }
             let length = place.entry.length
-            guard
-                try hasDifferentBlocks(
-                    of: place.entry.qidPath, oldLength: length, newLength: length)
-            else { continue }
+            let qid = place.entry.qidPath
+            var differs = try hasDifferentBlocks(of: qid, oldLength: length, newLength: length)
+            if !differs { differs = try hasDifferentAttributes(of: qid) }
+            guard differs else { continue }
             let difference = EntryDifference(qid: place.entry.qidPath, old: place, new: place)
             guard try body(difference) else { return }
         }
@@ -119,12 +163,8 @@ struct TreeComparison<Source: NodeSource> {
         _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer?, in root: TreeRoot
     ) throws(FileError) -> EntryDifference.Place? {
         guard let value, let key = EntryKeyView(key) else { return nil }
-        do throws(RecordError) {
-            let entry = try DirectoryEntry(decoding: value)
-            return EntryDifference.Place(parent: key.parent, name: Array(key.name), entry: entry)
-        } catch {
-            throw .badRecord(error, root: root.pointer.address)
-        }
+        let entry = try TreePath.entry(ofName: value, in: root, source: source)
+        return EntryDifference.Place(parent: key.parent, name: Array(key.name), entry: entry)
     }
 
     // MARK: Contents
@@ -167,22 +207,47 @@ struct TreeComparison<Source: NodeSource> {
         return differs
     }
 
+    /// Whether a file's extended attributes differ.
+    func hasDifferentAttributes(of qid: UInt64) throws(FileError) -> Bool {
+        var differs = false
+        try delta.forEach(prefix: .attributePrefix(qid)) { (_) throws(FileError) -> Bool in
+            differs = true
+            return false
+        }
+        return differs
+    }
+
     /// Files that have different data, among them removed ones whose data is not cleared yet.
     func dataFiles() throws(FileError) -> Set<UInt64> {
+        try files(prefix: .prefix(.data)) { Key.dataPrefix($0) }
+    }
+
+    /// Files that have different extended attributes.
+    func attributedFiles() throws(FileError) -> Set<UInt64> {
+        try files(prefix: .prefix(.attribute)) { Key.attributePrefix($0) }
+    }
+
+    /// Files of which keys differ that begin with a kind and a number; each is left with its first.
+    private func files(
+        prefix: Key, of key: (UInt64) -> Key
+    ) throws(FileError) -> Set<UInt64> {
         var files: Set<UInt64> = []
-        var start = Key.prefix(.data).bytes
+        var start = prefix.bytes
+        let end = [prefix.bytes[0] + 1]
         while true {
             var found: UInt64?
-            try delta.forEach(from: start, before: Key.prefix(.entry).bytes) {
-                (item) throws(FileError) -> Bool in
-                guard case .data(let qid, _)? = try? DecodedKey(item.key) else { return true }
-                found = qid
+            try delta.forEach(from: start, before: end) { (item) throws(FileError) -> Bool in
+                switch try? DecodedKey(item.key) {
+                case .data(let qid, _)?: found = qid
+                case .attribute(let qid, _, _)?: found = qid
+                default: return true
+                }
                 return false
             }
             guard let found else { return files }
             files.insert(found)
             guard found < .max else { return files }
-            start = Key.dataPrefix(found + 1).bytes
+            start = key(found + 1).bytes
         }
     }
 

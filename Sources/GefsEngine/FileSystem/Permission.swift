@@ -40,6 +40,17 @@ struct Protection: Sendable {
 
 /// Which names a file may have. Source: SEMANTICS 4, Tcreate; 12.8; Docs/FORMAT.md 12.5.
 enum FileName {
+    /// A name in a directory.
+    struct Place: Hashable, Sendable {
+        /// The qid of the directory; all ones for a root.
+        var parent: UInt64
+        /// Empty for a root.
+        var name: [UInt8]
+
+        /// Key of the directory entry.
+        var key: Key { Key.entry(parent: parent, name: name) }
+    }
+
     /// - Parameter isPosix: whether the volume allows every byte but 0 and `/`.
     static func check(_ name: UnsafeRawBufferPointer, isPosix: Bool) throws(FileError) {
         if name.isEmpty { throw .badName }

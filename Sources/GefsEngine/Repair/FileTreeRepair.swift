@@ -308,6 +308,10 @@ struct FileTreeRepair {
             }
             entries[qid] = inode
         }
+        for (qid, keys) in links.dropIncompleteAttributes().sorted(by: { $0.key < $1.key }) {
+            for key in keys { edits[key] = .some(nil) }
+            note(.lost, "file", "an extended attribute of which a part is missing goes", qid)
+        }
         for (qid, entry) in entries
         where links.hasAttributes(qid) != entry.value.posix?.hasAttributes ?? false {
             var entry = entry

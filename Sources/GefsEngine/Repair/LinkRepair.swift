@@ -13,6 +13,7 @@ struct LinkRepair {
     /// Names by file.
     private(set) var names: [UInt64: [Name]] = [:]
     private var ways: [UInt64: Set<Key>] = [:]
+    /// In key order.
     private var attributes: [UInt64: [Key]] = [:]
 
     mutating func take(name: Name, of qid: UInt64) {
@@ -52,6 +53,38 @@ struct LinkRepair {
         for key in present.subtracting(wanted) { edits[key] = .some(nil) }
         for key in wanted.subtracting(present) { edits[key] = .some([]) }
         return (kept, edits)
+    }
+
+    /// Takes out attributes of which a part is missing: what is left is not what was set.
+    ///
+    /// - Returns: their keys, by file.
+    mutating func dropIncompleteAttributes() -> [UInt64: [Key]] {
+        var dropped: [UInt64: [Key]] = [:]
+        for (qid, keys) in attributes {
+            var next: [[UInt8]: UInt16] = [:]
+            var broken: Set<[UInt8]> = []
+            for key in keys {
+                guard
+                    case .attribute(_, let name, let part)? = key.withBytes({ try? DecodedKey($0) })
+                else {
+                    continue
+                }
+                if part != next[name, default: 0] { broken.insert(name) }
+                next[name] = part &+ 1
+            }
+            guard !broken.isEmpty else { continue }
+            let gone = keys.filter { key in
+                guard case .attribute(_, let name, _)? = key.withBytes({ try? DecodedKey($0) })
+                else {
+                    return true
+                }
+                return broken.contains(name)
+            }
+            dropped[qid] = gone
+            let kept = keys.filter { !gone.contains($0) }
+            attributes[qid] = kept.isEmpty ? nil : kept
+        }
+        return dropped
     }
 
     /// Whether the file has extended attributes.

@@ -59,8 +59,18 @@ private final class TreeCopy {
     private var hierarchy: RescuedHierarchy
     private var report = RescuedTreeReport()
     private var hasLostAndFound = false
+    /// There are names of files whose own entry is not known.
+    private var hasLostEntries = false
+    /// The file with several names that was asked for last.
+    private var linked: (qid: UInt64, found: LinkedFile?)?
     /// What `lost+found` is called in this copy.
     private var lostPath: [[UInt8]] = []
+
+    /// The entry of a file that has several names.
+    private struct LinkedFile {
+        var entry: DirectoryEntry
+        var layer: Int
+    }
 
     init(
         _ rescue: Rescue, _ candidate: RescueCandidate, _ sink: any RescueSink,
@@ -81,7 +91,7 @@ private final class TreeCopy {
         let order = hierarchy.topDown()
         for qid in order { try makeDirectory(qid) }
         try copyFiles()
-        if report.unknownNameRanges > 0 { try copyNamelessData() }
+        if report.unknownNameRanges > 0 || hasLostEntries { try copyNamelessData() }
         for qid in order.reversed() { try finishDirectory(qid) }
         report.bytes = data.bytesDone
         return report
@@ -97,8 +107,16 @@ private final class TreeCopy {
     private func readHierarchy() throws(RescueError) {
         let unknown = try tree.read(.prefix(Key.prefix(.entry).bytes)) {
             (layer, key, value) throws(RescueError) in
-            guard let view = EntryKeyView(key), let entry = try? DirectoryEntry(decoding: value)
-            else { return }
+            guard let view = EntryKeyView(key) else { return }
+            if let link = LinkRecord(value) {
+                if try linkedFile(link.qidPath) != nil {
+                    hierarchy.add(parent: view.parent, link, layer: layer)
+                } else {
+                    hasLostEntries = true
+                }
+                return
+            }
+            guard let entry = try? DirectoryEntry(decoding: value) else { return }
             hierarchy.add(parent: view.parent, name: Array(view.name), entry, layer: layer)
         }
         report.unknownNameRanges = unknown.count
@@ -154,6 +172,9 @@ private final class TreeCopy {
         guard let directory = hierarchy.directories[qid], let path = directory.path else { return }
         if !path.isEmpty { try onFile(described(directory, qid, path)) }
         guard let entry = directory.entry else { return }
+        for (name, value) in try data.attributes(of: entry, layer: directory.layer) {
+            try sink.setAttribute(name, to: value, of: path)
+        }
         try sink.finishDirectory(
             path, mode: entry.mode & ModeBits.permissions, time: entry.modificationTime)
     }
@@ -180,8 +201,8 @@ private final class TreeCopy {
     private func copyFiles() throws(RescueError) {
         _ = try tree.read(.prefix(Key.prefix(.entry).bytes)) {
             (layer, key, value) throws(RescueError) in
-            guard let view = EntryKeyView(key), let entry = try? DirectoryEntry(decoding: value),
-                !entry.isDirectory
+            guard let view = EntryKeyView(key),
+                let (entry, entryKey, entryLayer) = try file(key, value, layer)
             else { return }
             if let newest = hierarchy.newestLayer(of: entry.qidPath), newest < layer {
                 report.olderNames += 1
@@ -194,11 +215,41 @@ private final class TreeCopy {
             let name = Array(view.name)
             var file = RescuedFile(
                 path: place, originalName: nil, qid: entry.qidPath, isDirectory: false,
-                state: .whole, origin: origin(of: layer), length: UInt64(entry.length),
+                state: .whole, origin: origin(of: max(layer, entryLayer)),
+                length: UInt64(entry.length),
                 mode: entry.mode, modified: entry.modificationTime, uid: entry.uid, gid: entry.gid,
                 muid: entry.muid)
-            try copy(&file, named: name, entry, Key(key), layer: layer)
+            try copy(&file, named: name, entry, entryKey, layer: entryLayer)
         }
+    }
+
+    /// The file that a name stands for, with its entry's key and the layer that has it; nil for a
+    /// directory, and where the entry is not known.
+    private func file(
+        _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ layer: Int
+    ) throws(RescueError) -> (DirectoryEntry, Key, Int)? {
+        if let link = LinkRecord(value) {
+            return try linkedFile(link.qidPath).map {
+                ($0.entry, Key.inode(link.qidPath), $0.layer)
+            }
+        }
+        guard let entry = try? DirectoryEntry(decoding: value), !entry.isDirectory else {
+            return nil
+        }
+        return (entry, Key(key), layer)
+    }
+
+    private func linkedFile(_ qid: UInt64) throws(RescueError) -> LinkedFile? {
+        if let linked, linked.qid == qid { return linked.found }
+        var found: LinkedFile?
+        if let value = try tree.value(of: Key.inode(qid)),
+            let entry = value.bytes.withUnsafeBytes({ try? DirectoryEntry(decoding: $0) }),
+            entry.qidPath == qid, !entry.isDirectory
+        {
+            found = LinkedFile(entry: entry, layer: value.layer)
+        }
+        linked = (qid, found)
+        return found
     }
 
     private func copy(
@@ -220,6 +271,9 @@ private final class TreeCopy {
                     (bytes, offset) throws(RescueError) in
                     try self.check()
                     try made.file.write(bytes, at: offset)
+                }
+                for (name, value) in try data.attributes(of: entry, layer: layer) {
+                    try made.file.setAttribute(name, to: value)
                 }
                 try made.file.finish(
                     length: UInt64(entry.length), mode: entry.mode & ModeBits.permissions,

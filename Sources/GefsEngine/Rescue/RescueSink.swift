@@ -24,12 +24,25 @@ public protocol RescueSink: AnyObject {
     ///
     /// - Parameter time: nanoseconds since 1970.
     func finishDirectory(_ path: [[UInt8]], mode: UInt32, time: Int64) throws(RescueError)
+
+    /// Gives a directory an extended attribute, where there is a place for it.
+    func setAttribute(_ name: [UInt8], to value: [UInt8], of path: [[UInt8]]) throws(RescueError)
+}
+
+extension RescueSink {
+    /// Has no place for it.
+    public func setAttribute(
+        _ name: [UInt8], to value: [UInt8], of path: [[UInt8]]
+    ) throws(RescueError) {}
 }
 
 /// A file that is being written.
 public protocol RescuedFileSink: AnyObject {
     /// Stores bytes at an offset; what is not stored up to the file's end is a hole.
     func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(RescueError)
+
+    /// Gives the file an extended attribute, where there is a place for it.
+    func setAttribute(_ name: [UInt8], to value: [UInt8]) throws(RescueError)
 
     /// Gives the file its length, mode and time, and closes it.
     ///
@@ -38,4 +51,9 @@ public protocol RescuedFileSink: AnyObject {
 
     /// Closes a file that could not be written, and removes it.
     func abandon()
+}
+
+extension RescuedFileSink {
+    /// Has no place for it.
+    public func setAttribute(_ name: [UInt8], to value: [UInt8]) throws(RescueError) {}
 }

@@ -35,7 +35,7 @@ final class RescuedData {
     private static let runBlocksMax = 64
 
     private let rescue: Rescue
-    private let tree: LayeredTree
+    let tree: LayeredTree
     private let buffer: UnsafeMutableRawBufferPointer
     /// Bytes of files that were verified and handed out.
     private(set) var bytesDone: UInt64 = 0

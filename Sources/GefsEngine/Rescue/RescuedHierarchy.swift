@@ -47,6 +47,12 @@ struct RescuedHierarchy {
             parent: parent, name: name, entry: entry, layer: layer)
     }
 
+    /// Notes one of several names of a file.
+    mutating func add(parent: UInt64, _ link: LinkRecord, layer: Int) {
+        parents.insert(parent)
+        files.append((link.qidPath, Int32(clamping: layer)))
+    }
+
     /// Notes what is known of a directory whose entry is missing.
     mutating func addNamed(_ qid: UInt64, parent: UInt64, name: [UInt8], layer: Int) {
         directories[qid] = Directory(parent: parent, name: name, entry: nil, layer: layer)

@@ -86,48 +86,70 @@ struct ScrubPlaces {
     /// Paths of the files of a tree that need the block, as far as they can be told.
     private func paths(_ root: TreeRoot, _ suspect: ScrubSuspect) -> ([String], isWhole: Bool) {
         var table = PathTable()
-        var hits: [UInt64] = []
+        var hits: [FileName.Place] = []
         var isWhole = true
         for (start, end) in readableParts(suspect) {
             let isRead = scan(root, from: start, before: end) { key, value in
-                guard let place = EntryKeyView(key),
-                    let entry = try? DirectoryEntry(decoding: value)
-                else { return }
-                let isHit = needs(suspect, entry)
-                guard entry.isDirectory || isHit else { return }
-                table.add(entry.qidPath, parent: place.parent, name: Array(place.name))
-                if isHit { hits.append(entry.qidPath) }
+                guard let view = EntryKeyView(key) else { return }
+                let place = FileName.Place(parent: view.parent, name: Array(view.name))
+                if let link = LinkRecord(value) {
+                    if needs(suspect, link, in: root) { hits.append(place) }
+                    return
+                }
+                guard let entry = try? DirectoryEntry(decoding: value) else { return }
+                if entry.isDirectory { table.add(entry.qidPath, at: place) }
+                if needs(suspect, entry) { hits.append(place) }
             }
             if !isRead { isWhole = false }
         }
         if case .node = suspect.place { isWhole = false }
-        let paths = hits.prefix(Self.filesMax).map { table.path(of: $0) }
+        let paths = hits.prefix(Self.filesMax).map { table.path(to: $0) }
         return (paths, isWhole && hits.count <= Self.filesMax)
+    }
+
+    /// Whether a file that has several names cannot be read wholly without the block.
+    private func needs(_ suspect: ScrubSuspect, _ link: LinkRecord, in root: TreeRoot) -> Bool {
+        let inode = Key.inode(link.qidPath)
+        switch suspect.place {
+        case .other: return false
+        case .data(let qid, _): return link.qidPath == qid
+        case .node(let low, let high, _):
+            if Self.overlap(inode, inode, low, high) { return true }
+            let entry = try? TreePath.inode(link.qidPath, in: root, source: reader)
+            return entry.map { needs(suspect, $0) } ?? true
+        }
     }
 
     /// Whether a file cannot be read wholly without the block.
     private func needs(_ suspect: ScrubSuspect, _ entry: DirectoryEntry) -> Bool {
+        let qid = entry.qidPath
         switch suspect.place {
         case .other: return false
-        case .data(let qid, _): return entry.qidPath == qid
+        case .data(let damaged, _): return qid == damaged
         case .node(let low, let high, _):
-            let first: Key
-            let last: Key
-            if entry.isDirectory {
-                first = .entryPrefix(entry.qidPath)
-                last = Key(bytes: first.bytes + [0xff, 0xff])
-            } else {
-                guard entry.length > 0 else { return false }
-                let blockBytes = UInt64(Geometry.blockBytes)
-                first = .data(entry.qidPath, offset: 0)
-                last = .data(
-                    entry.qidPath,
-                    offset: (UInt64(bitPattern: entry.length) - 1) / blockBytes * blockBytes)
+            if entry.posix?.hasAttributes ?? false {
+                let prefix = Key.attributePrefix(qid)
+                if Self.overlap(prefix, Key(bytes: prefix.bytes + [0xff]), low, high) {
+                    return true
+                }
             }
-            if let low, last < low { return false }
-            if let high, high <= first { return false }
-            return true
+            if entry.isDirectory {
+                let prefix = Key.entryPrefix(qid)
+                return Self.overlap(prefix, Key(bytes: prefix.bytes + [0xff, 0xff]), low, high)
+            }
+            guard entry.length > 0 else { return false }
+            let blockBytes = UInt64(Geometry.blockBytes)
+            let last = (UInt64(bitPattern: entry.length) - 1) / blockBytes * blockBytes
+            return Self.overlap(
+                .data(qid, offset: 0), .data(qid, offset: last), low, high)
         }
+    }
+
+    /// Whether keys from the first to the last one may lie in a node with these bounds.
+    private static func overlap(_ first: Key, _ last: Key, _ low: Key?, _ high: Key?) -> Bool {
+        if let low, last < low { return false }
+        if let high, high <= first { return false }
+        return true
     }
 
     /// The parts of the entries' keys that do not lie in the block.
@@ -159,19 +181,20 @@ struct ScrubPlaces {
     }
 }
 
-/// Where directories and some files are.
+/// Where directories are.
 private struct PathTable {
-    private var places: [UInt64: (parent: UInt64, name: [UInt8])] = [:]
+    private var places: [UInt64: FileName.Place] = [:]
     private static let depthMax = 4096
 
-    mutating func add(_ qid: UInt64, parent: UInt64, name: [UInt8]) {
-        places[qid] = (parent, name)
+    mutating func add(_ qid: UInt64, at place: FileName.Place) {
+        places[qid] = place
     }
 
     /// The path; of a file whose directory is lost, what is known of it.
-    func path(of qid: UInt64) -> String {
-        var names: [String] = []
-        var qid = qid
+    func path(to place: FileName.Place) -> String {
+        if place.parent == .max { return "" }
+        var names = [String(decoding: place.name, as: UTF8.self)]
+        var qid = place.parent
         // A damaged tree's directories may lie in circles.
         for _ in 0..<Self.depthMax {
             guard let place = places[qid] else {

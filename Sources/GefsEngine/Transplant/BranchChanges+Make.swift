@@ -41,7 +41,9 @@ extension BranchChanges {
     }
 
     private var bringsAnything: Bool {
-        files.contains { $0.comingFile != nil || $0.change.contents != nil }
+        files.contains {
+            $0.comingFile != nil || $0.change.contents != nil || $0.change.attributes != nil
+        }
     }
 
     // MARK: Finding, without the lock
@@ -183,6 +185,8 @@ extension BranchChanges {
         }
         for file in files { bringContents(of: file, found) }
         updateNodes(found, entries)
+        // Kernels may know any of it by now.
+        branch.tell(.everything, as: Caller(user: .none))
     }
 
     private func bringContents(of file: File, _ found: Found) {
@@ -217,9 +221,13 @@ extension BranchChanges {
             // A directory that comes back is the one that somebody may still have open.
             node.isRemoved = false
             node.entry = new.entry
-            node.name = new.name
+            node.isLinked = new.isLinked
             node.hasCleanTail = false
             node.createdAtFreeze = nil
+            // By whichever of its names it was first found, that one is right while it has it.
+            let place = node.parent.map { FileName.Place(parent: $0.qidPath, name: node.name) }
+            if let place, new.places.contains(place) { continue }
+            node.name = new.name
             if let parent = node.parent, parent.qidPath != new.parent,
                 let next = hold(new.parent, placed, found, entries)
             {
@@ -292,6 +300,7 @@ extension Branch {
     fileprivate func stamp(_ entry: inout DirectoryEntry, as caller: Caller) {
         entry.qidVersion &+= 1
         entry.modificationTime = volume.now()
+        entry.posix?.changeTime = entry.modificationTime
         entry.muid = caller.user.rawValue
     }
 }

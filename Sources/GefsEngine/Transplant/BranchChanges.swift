@@ -82,17 +82,73 @@ struct BranchChanges {
     mutating func add(
         _ change: FileChange, _ contents: Contents, in target: TreeFiles
     ) throws(FileError) {
+        var change = change
+        try addAttributes(&change, in: target)
         files.append(File(change: change, contents: contents))
         if let old = change.old {
             changedQids.insert(old.qid)
             expect(.value(old.entry.encoded()), at: old.key)
+            if old.isLinked { expectNames(of: old) }
         }
         if let new = change.new {
             changedQids.insert(new.qid)
             steps[new.key, default: Step()].outcome = .value(new.entry.encoded())
+            if new.isLinked { bringNames(of: new) }
         }
         addWayUp(change)
         try addParents(change, in: target)
+    }
+
+    /// The names of a file that has several, and what leads back to them from it. Source:
+    /// Docs/FORMAT.md 12.3.
+    private mutating func expectNames(of file: PlacedFile) {
+        for place in file.places {
+            expect(.value(file.nameValue), at: place.key)
+            expect(.value([]), at: Key.link(file.qid, parent: place.parent, name: place.name))
+        }
+    }
+
+    private mutating func bringNames(of file: PlacedFile) {
+        for place in file.places {
+            steps[place.key, default: Step()].outcome = .value(file.nameValue)
+            let link = Key.link(file.qid, parent: place.parent, name: place.name)
+            steps[link, default: Step()].outcome = .value([])
+        }
+    }
+
+    /// The extended attributes that go and come, and what the entry says of the file's parts. Every
+    /// change of them counts the version of the entry up, which is looked at: so their keys need not
+    /// be. Source: Docs/FORMAT.md 12.2, 12.4.
+    private mutating func addAttributes(
+        _ change: inout FileChange, in target: TreeFiles
+    ) throws(FileError) {
+        guard branch.volume.isPosix else { return }
+        let source = change.attributeSource(in: target)
+        if let old = change.old, source != nil || change.new?.qid != old.qid {
+            for part in try target.attributes(of: old.qid) {
+                expect(.anything, at: Self.attributeKey(old.qid, part.name))
+            }
+        }
+        guard var new = change.new else { return }
+        var hasAttributes = change.old?.entry.posix?.hasAttributes ?? false
+        if let source {
+            let parts = try source.files.attributes(of: source.qid)
+            for part in parts {
+                steps[Self.attributeKey(new.qid, part.name)] = Step(
+                    expected: .anything, outcome: .value(part.value))
+            }
+            hasAttributes = !parts.isEmpty
+        } else if change.old == nil {
+            hasAttributes = false
+        }
+        new.entry.posix = DirectoryEntry.Posix(
+            changeTime: branch.volume.now(), linkCount: UInt32(new.places.count),
+            hasAttributes: hasAttributes)
+        change.new = new
+    }
+
+    private static func attributeKey(_ qid: UInt64, _ part: [UInt8]) -> Key {
+        Key(bytes: Key.attributePrefix(qid).bytes + part)
     }
 
     private mutating func expect(_ expected: Expectation, at key: Key) {
@@ -113,16 +169,16 @@ struct BranchChanges {
     private mutating func addParents(
         _ change: FileChange, in target: TreeFiles
     ) throws(FileError) {
-        if let old = change.old, let new = change.new, old.isAtSamePlace(as: new) { return }
-        if let old = change.old { parents[old.parent] = true }
-        guard let new = change.new else { return }
-        parents[new.parent] = true
-        guard let old = change.old, old.parent != new.parent else { return }
+        for directory in change.touchedDirectories { parents[directory] = true }
+        guard let new = change.new, let old = change.old else { return }
         // An open file that moves needs the directories above it.
-        var next = try target.directory(new.parent)
-        while let directory = next, !directory.isRoot {
-            parents[directory.parent] = parents[directory.parent] ?? false
-            next = try target.directory(directory.parent)
+        let olds = Set(old.places.map(\.parent))
+        for parent in Set(new.places.map(\.parent)).subtracting(olds) {
+            var next = try target.directory(parent)
+            while let directory = next, !directory.isRoot {
+                parents[directory.parent] = parents[directory.parent] ?? false
+                next = try target.directory(directory.parent)
+            }
         }
     }
 

@@ -8,8 +8,17 @@ struct FileChange: Sendable {
     var new: PlacedFile?
     /// Where its contents come from; nil where they stay.
     var contents: FileContents?
+    /// Where its extended attributes come from; nil where they stay.
+    var attributes: FileContents?
     /// Names from the root to the file: the new ones, or the old ones of a file that goes.
     var path: [[UInt8]]
+    /// Names that a file with several gets, and loses, as paths from the root.
+    var names = NameChanges()
+
+    struct NameChanges: Sendable {
+        var added: [[[UInt8]]] = []
+        var removed: [[[UInt8]]] = []
+    }
 }
 
 /// The contents of a file of another tree, or of an earlier state of the same one.
@@ -33,7 +42,8 @@ extension FileChange {
 
     /// Whether the file is as it is to be already, but for its version and who changed it last.
     var isWithoutEffect: Bool {
-        guard let old, let new, contents == nil, old.isAtSamePlace(as: new), old.qid == new.qid
+        guard let old, let new, contents == nil, attributes == nil, old.isAtSamePlace(as: new),
+            old.qid == new.qid
         else { return false }
         return old.entry.hasSameAttributes(as: new.entry)
             && old.entry.modificationTime == new.entry.modificationTime
@@ -41,8 +51,16 @@ extension FileChange {
 
     /// Directories in which an entry comes, goes or is renamed.
     var touchedDirectories: [UInt64] {
-        if let old, let new, old.isAtSamePlace(as: new) { return [] }
-        return [old?.parent, new?.parent].compactMap { $0 }
+        (old?.places ?? []).symmetricDifference(new?.places ?? []).map(\.parent)
+    }
+
+    /// Whose extended attributes the file gets; nil where it keeps those that it has. A file that
+    /// gets another number takes its own along.
+    func attributeSource(in target: TreeFiles) -> FileContents? {
+        guard let new else { return nil }
+        if let attributes { return attributes }
+        guard let old, old.qid != new.qid, !old.isDirectory, !new.isDirectory else { return nil }
+        return FileContents(files: target, qid: old.qid)
     }
 
     /// Blocks of the new contents.

@@ -10,13 +10,18 @@ struct FileVersions {
     var isChangedByThem = false
     /// Whether both have the same contents.
     var hasSameContents = true
+    /// Whether the extended attributes of a file are others than in the ancestor.
+    var areAttributesChangedByUs = false
+    var areAttributesChangedByThem = false
+    /// Whether both have the same extended attributes.
+    var hasSameAttributes = true
 }
 
 /// What becomes of one file in the branch that is merged into.
 struct FileMerge {
     enum Outcome {
         /// It is like this; nil: it is not there.
-        case file(PlacedFile?, hasTheirContents: Bool)
+        case file(PlacedFile?, hasTheirContents: Bool, hasTheirAttributes: Bool)
         case conflict(MergeConflict.Kind)
     }
 
@@ -26,45 +31,58 @@ struct FileMerge {
 
     var outcome: Outcome {
         switch preference {
-        case .ours?: return .file(versions.ours, hasTheirContents: false)
+        case .ours?: return ours
         case .theirs?: return theirs
         case nil: break
         }
         guard let base = versions.base else { return added }
         guard let theirs = versions.theirs else { return removedByThem(base) }
         guard let ours = versions.ours else {
-            let isUntouched = Self.isUntouched(theirs, since: base, versions.isChangedByThem)
-            return isUntouched
-                ? .file(nil, hasTheirContents: false) : .conflict(.removedByBranch)
+            let isUntouched = Self.isUntouched(
+                theirs, since: base,
+                versions.isChangedByThem || versions.areAttributesChangedByThem)
+            return isUntouched ? Self.gone : .conflict(.removedByBranch)
         }
         return merged(base, ours, theirs)
     }
 
+    private static var gone: Outcome {
+        .file(nil, hasTheirContents: false, hasTheirAttributes: false)
+    }
+
+    /// The branch's state as it is.
+    private var ours: Outcome {
+        .file(versions.ours, hasTheirContents: false, hasTheirAttributes: false)
+    }
+
     /// The fork's state as it is.
     private var theirs: Outcome {
-        guard var file = versions.theirs else { return .file(nil, hasTheirContents: false) }
-        if let ours = versions.ours { file.entry = file.entry.superseding(ours.entry) }
-        return .file(file, hasTheirContents: !file.isDirectory)
+        guard var file = versions.theirs else { return Self.gone }
+        if let ours = versions.ours {
+            file.entry = file.entry.superseding(ours.entry)
+            if ours.isLinked { file = file.linked }
+        }
+        return .file(
+            file, hasTheirContents: !file.isDirectory, hasTheirAttributes: true)
     }
 
     /// A file that the ancestor does not have.
     private var added: Outcome {
-        guard let theirs = versions.theirs else {
-            return .file(versions.ours, hasTheirContents: false)
-        }
+        guard let theirs = versions.theirs else { return self.ours }
         guard let ours = versions.ours else { return self.theirs }
         guard ours.isAtSamePlace(as: theirs) else { return .conflict(.renamed) }
         guard versions.hasSameContents else { return .conflict(.contents) }
-        guard ours.entry.hasSameAttributes(as: theirs.entry) else {
+        guard ours.entry.hasSameAttributes(as: theirs.entry), versions.hasSameAttributes else {
             return .conflict(.attributes)
         }
-        return .file(ours, hasTheirContents: false)
+        return self.ours
     }
 
     private func removedByThem(_ base: PlacedFile) -> Outcome {
-        guard let ours = versions.ours else { return .file(nil, hasTheirContents: false) }
-        let isUntouched = Self.isUntouched(ours, since: base, versions.isChangedByUs)
-        return isUntouched ? .file(nil, hasTheirContents: false) : .conflict(.removedByFork)
+        guard let ours = versions.ours else { return Self.gone }
+        let isUntouched = Self.isUntouched(
+            ours, since: base, versions.isChangedByUs || versions.areAttributesChangedByUs)
+        return isUntouched ? Self.gone : .conflict(.removedByFork)
     }
 
     private static func isUntouched(
@@ -79,13 +97,9 @@ struct FileMerge {
     private func merged(
         _ base: PlacedFile, _ ours: PlacedFile, _ theirs: PlacedFile
     ) -> Outcome {
-        var result = ours
-        if !theirs.isAtSamePlace(as: base) {
-            guard ours.isAtSamePlace(as: base) || ours.isAtSamePlace(as: theirs) else {
-                return .conflict(.renamed)
-            }
-            result.parent = theirs.parent
-            result.name = theirs.name
+        guard let places = mergedPlaces(base, ours, theirs) else { return .conflict(.renamed) }
+        guard var result = (theirs.isLinked ? ours.linked : ours).placed(at: places) else {
+            return .conflict(.removedByFork)
         }
         guard let mode = Self.choose(base.entry.mode, ours.entry.mode, theirs.entry.mode),
             let uid = Self.choose(base.entry.uid, ours.entry.uid, theirs.entry.uid),
@@ -98,7 +112,14 @@ struct FileMerge {
         if versions.isChangedByUs, versions.isChangedByThem, !versions.hasSameContents {
             return .conflict(.contents)
         }
+        if versions.areAttributesChangedByUs, versions.areAttributesChangedByThem,
+            !versions.hasSameAttributes
+        {
+            return .conflict(.attributes)
+        }
         let takesContents = versions.isChangedByThem && !versions.isChangedByUs
+        let takesAttributes =
+            versions.areAttributesChangedByThem && !versions.areAttributesChangedByUs
         if takesContents {
             result.entry.length = theirs.entry.length
             result.entry.muid = theirs.entry.muid
@@ -109,8 +130,26 @@ struct FileMerge {
         result.entry.modificationTime =
             takesContents
             ? their : Self.choose(times.0, times.1, their) ?? max(times.1, their)
-        if takesContents || result != ours { result.entry = result.entry.superseding(ours.entry) }
-        return .file(result, hasTheirContents: takesContents)
+        if takesContents || takesAttributes || result != ours {
+            result.entry = result.entry.superseding(ours.entry)
+        }
+        return .file(
+            result, hasTheirContents: takesContents, hasTheirAttributes: takesAttributes)
+    }
+
+    /// The names of a file; nil where both gave it another one. Names of a file that has several are
+    /// merged each by itself: one that either added is there, one that either removed is not. None
+    /// is left where each removed what the other one kept.
+    private func mergedPlaces(
+        _ base: PlacedFile, _ ours: PlacedFile, _ theirs: PlacedFile
+    ) -> Set<FileName.Place>? {
+        if base.isLinked || ours.isLinked || theirs.isLinked {
+            return ours.places.subtracting(base.places.subtracting(theirs.places))
+                .union(theirs.places.subtracting(base.places))
+        }
+        if theirs.isAtSamePlace(as: base) { return ours.places }
+        guard ours.isAtSamePlace(as: base) || ours.isAtSamePlace(as: theirs) else { return nil }
+        return theirs.places
     }
 
     /// What both agree on, or the one that was changed; nil where both changed it differently.

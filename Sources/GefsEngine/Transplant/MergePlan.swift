@@ -22,17 +22,27 @@ struct MergePlan {
         var versions: FileVersions
         var file: PlacedFile?
         var hasTheirContents: Bool
+        var hasTheirAttributes = false
+
+        /// Names that the fork has given to the file, in order.
+        var newPlaces: [FileName.Place] {
+            let new = (file?.places ?? []).subtracting(versions.ours?.places ?? [])
+            return new.sorted { $0.key < $1.key }
+        }
+
+        /// Names that it keeps.
+        var keptPlaces: Set<FileName.Place> {
+            (file?.places ?? []).intersection(versions.ours?.places ?? [])
+        }
+
+        /// Names that it loses, in order.
+        var lostPlaces: [FileName.Place] {
+            let lost = (versions.ours?.places ?? []).subtracting(file?.places ?? [])
+            return lost.sorted { $0.key < $1.key }
+        }
 
         /// Whether the file is where the fork has put it.
-        var isPlacedByThem: Bool {
-            guard let file else { return false }
-            return versions.ours.map { !$0.isAtSamePlace(as: file) } ?? true
-        }
-    }
-
-    private struct Slot: Hashable {
-        var parent: UInt64
-        var name: [UInt8]
+        var isPlacedByThem: Bool { !newPlaces.isEmpty }
     }
 
     init(_ states: MergeStates) {
@@ -85,9 +95,10 @@ struct MergePlan {
     private mutating func merge(_ qid: UInt64, known: PlacedFile?) throws(FileError) {
         let versions = try states.versions(of: qid, known: known)
         switch FileMerge(versions: versions, preference: decisions[qid]).outcome {
-        case .file(let file, let hasTheirContents):
+        case .file(let file, let hasTheirContents, let hasTheirAttributes):
             results[qid] = Result(
-                versions: versions, file: file, hasTheirContents: hasTheirContents)
+                versions: versions, file: file, hasTheirContents: hasTheirContents,
+                hasTheirAttributes: hasTheirAttributes)
         case .conflict(let kind):
             // What the branch has stands for what will be decided.
             results[qid] = Result(
@@ -126,16 +137,18 @@ struct MergePlan {
     /// The directory that a file is in must be there; one that goes must be empty.
     private mutating func checkDirectories(_ qid: UInt64) throws(FileError) {
         guard let result = results[qid] else { return }
-        if let file = result.file {
-            guard result.isPlacedByThem, try directory(file.parent) == nil else { return }
-            others[file.parent] = others[file.parent] ?? .some(nil)
-            return try addConflict(
-                .directoryRemoved, result.versions, yieldsOurs: file.parent, theirs: qid)
+        if result.file != nil {
+            for place in result.newPlaces where try directory(place.parent) == nil {
+                others[place.parent] = others[place.parent] ?? .some(nil)
+                try addConflict(
+                    .directoryRemoved, result.versions, yieldsOurs: place.parent, theirs: qid)
+            }
+            return
         }
         guard let ours = result.versions.ours, ours.isDirectory else { return }
         for child in try states.ours.children(of: qid) {
             if let other = results[child.qid] {
-                if other.file?.parent != qid { continue }
+                if !(other.file?.places.contains(child.place) ?? false) { continue }
                 // The file's own conflict says it already.
                 if case .conflict = outcome(of: other, child.qid) { continue }
             }
@@ -157,27 +170,27 @@ struct MergePlan {
     }
 
     private mutating func checkNames() throws(FileError) {
-        var owners: [Slot: UInt64] = [:]
+        var owners: [FileName.Place: UInt64] = [:]
         for (qid, result) in results {
-            guard let file = result.file, !result.isPlacedByThem else { continue }
-            owners[Slot(parent: file.parent, name: file.name)] = qid
+            for place in result.keptPlaces { owners[place] = qid }
         }
         for qid in results.keys.sorted() {
-            guard let result = results[qid], result.isPlacedByThem, let file = result.file else {
-                continue
+            guard let result = results[qid] else { continue }
+            for place in result.newPlaces {
+                var owner = owners[place].flatMap { results[$0]?.file }
+                if owner == nil,
+                    let present = try states.ours.file(in: place.parent, named: place.name),
+                    results[present.qid] == nil
+                {
+                    owner = present
+                    others[present.qid] = present
+                }
+                owners[place] = qid
+                guard let owner else { continue }
+                try addConflict(
+                    .nameTaken, result.versions, other: owner, yieldsOurs: owner.qid,
+                    theirs: qid)
             }
-            let slot = Slot(parent: file.parent, name: file.name)
-            var owner = owners[slot].flatMap { results[$0]?.file }
-            if owner == nil, let present = try states.ours.file(in: slot.parent, named: slot.name),
-                results[present.qid] == nil
-            {
-                owner = present
-                others[present.qid] = present
-            }
-            owners[slot] = qid
-            guard let owner else { continue }
-            try addConflict(
-                .nameTaken, result.versions, other: owner, yieldsOurs: owner.qid, theirs: qid)
         }
     }
 
@@ -219,10 +232,12 @@ struct MergePlan {
         var changes: [FileChange] = []
         var paths = MergedPaths()
         for qid in results.keys.sorted() {
-            guard let result = results[qid], result.file != result.versions.ours else { continue }
+            guard let result = results[qid],
+                result.file != result.versions.ours || result.hasTheirAttributes
+            else { continue }
             let path: [[UInt8]]
             if let file = result.file {
-                path = try paths.path(to: file) { (qid) throws(FileError) in
+                path = try paths.path(to: file.place) { (qid) throws(FileError) in
                     try directory(qid)
                 }
             } else if let ours = result.versions.ours {
@@ -230,11 +245,21 @@ struct MergePlan {
             } else {
                 continue
             }
-            let contents =
-                result.hasTheirContents ? FileContents(files: states.theirs, qid: qid) : nil
-            changes.append(
-                FileChange(
-                    old: result.versions.ours, new: result.file, contents: contents, path: path))
+            let contents = FileContents(files: states.theirs, qid: qid)
+            var change = FileChange(
+                old: result.versions.ours, new: result.file,
+                contents: result.hasTheirContents ? contents : nil,
+                attributes: result.hasTheirAttributes ? contents : nil, path: path)
+            let isLinked = (result.file ?? result.versions.ours)?.isLinked ?? false
+            if isLinked {
+                change.names.added = try result.newPlaces.map { (place) throws(FileError) in
+                    try paths.path(to: place) { (qid) throws(FileError) in try directory(qid) }
+                }
+                change.names.removed = try result.lostPlaces.map { (place) throws(FileError) in
+                    (try states.ours.path(to: place.parent) ?? []) + [place.name]
+                }
+            }
+            changes.append(change)
         }
         return changes
     }
@@ -246,12 +271,12 @@ private struct MergedPaths {
     private var known: [UInt64: [[UInt8]]] = [:]
 
     mutating func path(
-        to file: PlacedFile, _ directory: (UInt64) throws(FileError) -> PlacedFile?
+        to place: FileName.Place, _ directory: (UInt64) throws(FileError) -> PlacedFile?
     ) throws(FileError) -> [[UInt8]] {
-        if file.isRoot { return [] }
-        var names: [[UInt8]] = [file.name]
+        if place.parent == .max { return [] }
+        var names: [[UInt8]] = [place.name]
         var missing: [(qid: UInt64, depth: Int)] = []
-        var qid = file.parent
+        var qid = place.parent
         // In a damaged tree directories may lie in circles.
         while known[qid] == nil, names.count < Self.depthMax, let above = try directory(qid),
             !above.isRoot

@@ -47,6 +47,17 @@ struct MergeStates {
             versions.hasSameContents =
                 try !hasOtherContents(versions.ours, versions.theirs, ours, theirs, nil)
         }
+        versions.areAttributesChangedByUs = ourDifference.changedAttributes.contains(qid)
+        versions.areAttributesChangedByThem = theirDifference.changedAttributes.contains(qid)
+        let mayDiffer =
+            versions.base == nil
+            || (versions.areAttributesChangedByUs && versions.areAttributesChangedByThem)
+        if mayDiffer, versions.ours != nil, versions.theirs != nil {
+            versions.hasSameAttributes =
+                try !TreeComparison(
+                    old: ours.root, new: theirs.root, source: ours.volume.reader
+                ).hasDifferentAttributes(of: qid)
+        }
         return versions
     }
 

@@ -5,13 +5,11 @@ import GefsFormat
 /// A path comes back with what it held: contents, attributes, entries. What else there is now stays,
 /// unless it is in the way. A file keeps its qid where that is free; where the same file goes on
 /// elsewhere with other contents, what it was comes back as another file.
+///
+/// A file that had several names comes back as one: contents, attributes and extended attributes, and
+/// each of its names in what is restored leads to it again. It is the same file in the branch where
+/// that still has it; names that it has elsewhere stay its names, and so show it as it was then.
 struct Restoration {
-    /// A place in the branch's tree.
-    private struct Slot: Hashable {
-        var parent: UInt64
-        var name: [UInt8]
-    }
-
     private let source: TreeFiles
     private let target: TreeFiles
     /// Whether entries of restored directories that were not there go.
@@ -20,7 +18,9 @@ struct Restoration {
     /// By the qid that the file has, or gets, in the branch.
     private var changes: [UInt64: FileChange] = [:]
     /// Files that have got a place.
-    private var placed: [Slot: PlacedFile] = [:]
+    private var placed: [FileName.Place: PlacedFile] = [:]
+    /// Names that a file with several loses, and where they are.
+    private var lostNames: [UInt64: [(place: FileName.Place, path: [[UInt8]])]] = [:]
     /// Files of the branch that lose their place to others, and where that is.
     private var displaced: [(file: PlacedFile, path: [[UInt8]])] = []
     /// Files that go on elsewhere, and the qid of what comes back in place of them.
@@ -81,6 +81,7 @@ struct Restoration {
     /// The changes, for a branch that is as the target tree says.
     mutating func finish() throws(FileError) -> [FileChange] {
         for (file, path) in displaced { try remove(file, path) }
+        for qid in lostNames.keys { try takeLostNames(of: qid) }
         // Where the file that went on elsewhere goes after all, its qid is free.
         for (original, copy) in copies {
             guard let change = changes[original.qid], change.new == nil,
@@ -88,6 +89,9 @@ struct Restoration {
             else { continue }
             new.entry.qidPath = original.qid
             new.entry.qidVersion = max(new.entry.qidVersion, original.entry.qidVersion &+ 1)
+            if original.isLinked { new = new.linked }
+            coming.names.added = [coming.path]
+            coming.names.removed = change.names.removed
             coming.old = original
             coming.new = new
             changes[copy] = nil
@@ -106,10 +110,13 @@ struct Restoration {
 
     /// What the branch will have at a place.
     private func occupant(_ parent: UInt64, _ name: [UInt8]) throws(FileError) -> PlacedFile? {
-        if let file = placed[Slot(parent: parent, name: name)] { return file }
+        let place = FileName.Place(parent: parent, name: name)
+        if let file = placed[place] {
+            return (changes[file.qid]?.new ?? file).found(at: place)
+        }
         guard let file = try target.file(in: parent, named: name) else { return nil }
         if let change = changes[file.qid] {
-            return change.new.flatMap { $0.key == file.key ? $0 : nil }
+            return change.new.flatMap { $0.places.contains(place) ? $0.found(at: place) : nil }
         }
         return file
     }
@@ -168,17 +175,77 @@ struct Restoration {
             guard !present.isDirectory || deletesNew else { throw .exists }
             displace(present, path)
         }
+        if try bringName(of: file, into: directory, path) { return }
         guard let there = try differences.place(of: file), changes[file.qid] == nil else {
             try put(file, into: directory, path, keepsQid: changes[file.qid] == nil)
             return
         }
         let hasOtherContents = try differences.hasOtherData(file.qid) || there.length != file.length
-        if !hasOtherContents, there.parent == directory {
+        if !hasOtherContents, there.parent == directory, !there.isLinked {
             move(there, to: file, into: directory, path)
         } else {
             let new = try put(file, into: directory, path, keepsQid: false)
             copies.append((there, new.qid))
         }
+    }
+
+    /// Puts one of several names of a file back.
+    ///
+    /// - Returns: false where it has to come back as if it had one name only.
+    private mutating func bringName(
+        of file: PlacedFile, into directory: UInt64, _ path: [[UInt8]]
+    ) throws(FileError) -> Bool {
+        guard file.isLinked else { return false }
+        let place = FileName.Place(parent: directory, name: file.name)
+        if var change = changes[file.qid], let new = change.new {
+            change.new = new.placed(at: new.places.union([place]))
+            if change.old == nil, change.names.added.isEmpty {
+                change.names.added = [change.path]
+            }
+            change.names.added.append(path)
+            add(change, at: place)
+            return true
+        }
+        guard changes[file.qid] == nil, let there = try differences.place(of: file) else {
+            return false
+        }
+        guard var new = there.linked.placed(at: there.places.union([place])) else { return false }
+        new.entry = file.entry.replacing(there.entry)
+        var change = FileChange(
+            old: there, new: new, contents: FileContents(files: source, qid: file.qid),
+            attributes: FileContents(files: source, qid: file.qid), path: path)
+        change.names.added = [path]
+        add(change, at: place)
+        return true
+    }
+
+    /// Takes names that a file loses from what it will have; it goes with the last one.
+    private mutating func takeLostNames(of qid: UInt64) throws(FileError) {
+        let lost = (lostNames[qid] ?? []).filter { placed[$0.place]?.qid != qid }
+        guard let first = lost.first else { return }
+        let known: FileChange? =
+            if let change = changes[qid] {
+                change
+            } else {
+                try target.linkedFile(qid).map {
+                    FileChange(
+                        old: $0, new: Self.countingVersionUp($0), contents: nil, path: first.path)
+                }
+            }
+        guard var change = known, let new = change.new else { return }
+        change.new = new.placed(at: new.places.subtracting(lost.map(\.place)))
+        if change.new == nil {
+            change.contents = nil
+            change.attributes = nil
+        }
+        change.names.removed = lost.map(\.path)
+        changes[qid] = change
+    }
+
+    private static func countingVersionUp(_ file: PlacedFile) -> PlacedFile {
+        var file = file
+        file.entry.qidVersion &+= 1
+        return file
     }
 
     /// Has entries that differ, or all, of a directory of the source restored next.
@@ -233,11 +300,18 @@ struct Restoration {
     private mutating func keep(
         _ file: PlacedFile, at present: PlacedFile, _ path: [[UInt8]], isWhole: Bool
     ) throws(FileError) {
-        var new = present
+        if file.isLinked, changes[present.qid]?.new != nil {
+            // By another one of its names.
+            placed[present.place] = present
+            return
+        }
+        var new = file.isLinked ? present.linked : present
         new.entry = file.entry.replacing(present.entry)
-        let contents =
-            file.isDirectory ? nil : FileContents(files: source, qid: file.qid)
-        add(FileChange(old: present, new: new, contents: contents, path: path))
+        let attributes = FileContents(files: source, qid: file.qid)
+        add(
+            FileChange(
+                old: present, new: new, contents: file.isDirectory ? nil : attributes,
+                attributes: attributes, path: path), at: present.place)
         if file.isDirectory {
             try restoreEntries(of: file, into: present.qid, path, isWhole: isWhole)
         }
@@ -248,7 +322,11 @@ struct Restoration {
     ) {
         let new = PlacedFile(
             parent: directory, name: file.name, entry: file.entry.replacing(there.entry))
-        add(FileChange(old: there, new: new, contents: nil, path: path))
+        add(
+            FileChange(
+                old: there, new: new, contents: nil,
+                attributes: FileContents(files: source, qid: file.qid), path: path),
+            at: new.place)
     }
 
     @discardableResult
@@ -258,16 +336,18 @@ struct Restoration {
         var new = PlacedFile(parent: directory, name: file.name, entry: file.entry)
         new.entry.qidVersion &+= 1
         if !keepsQid { new.entry.qidPath = try source.volume.nextQid() }
-        let contents =
-            file.isDirectory ? nil : FileContents(files: source, qid: file.qid)
-        add(FileChange(old: nil, new: new, contents: contents, path: path))
+        let attributes = FileContents(files: source, qid: file.qid)
+        add(
+            FileChange(
+                old: nil, new: new, contents: file.isDirectory ? nil : attributes,
+                attributes: attributes, path: path), at: new.place)
         return new
     }
 
-    private mutating func add(_ change: FileChange) {
+    private mutating func add(_ change: FileChange, at place: FileName.Place) {
         guard let new = change.new else { return }
         changes[new.qid] = change
-        placed[Slot(parent: new.parent, name: new.name)] = new
+        placed[place] = new
     }
 
     private mutating func displace(_ file: PlacedFile, _ path: [[UInt8]]) {
@@ -278,6 +358,10 @@ struct Restoration {
     private mutating func remove(_ file: PlacedFile, _ path: [[UInt8]]) throws(FileError) {
         var left = [(file: file, path: path)]
         while let (file, path) = left.popLast() {
+            if file.isLinked || changes[file.qid]?.new?.isLinked ?? false {
+                lostNames[file.qid, default: []].append((file.place, path))
+                continue
+            }
             guard changes[file.qid] == nil else { continue }
             changes[file.qid] = FileChange(old: file, new: nil, contents: nil, path: path)
             guard file.isDirectory else { continue }

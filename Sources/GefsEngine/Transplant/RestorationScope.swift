@@ -6,7 +6,7 @@ struct RestorationScope {
     private let target: TreeFiles
     private var difference: FileDifference?
     /// Entries of the source that differ or have something below them that does, by directory.
-    private var entriesByDirectory: [UInt64: [UInt64: PlacedFile]]?
+    private var entriesByDirectory: [UInt64: [Key: PlacedFile]]?
     /// Entries that the branch alone has at their place, by directory.
     private var newByDirectory: [UInt64: [PlacedFile]] = [:]
 
@@ -37,7 +37,7 @@ struct RestorationScope {
     /// something is not.
     mutating func entries(of directory: UInt64) throws(FileError) -> [PlacedFile] {
         let found = try index()[directory] ?? [:]
-        return found.values.sorted { $0.key < $1.key }
+        return found.sorted { $0.key < $1.key }.map(\.value)
     }
 
     /// Entries of a directory of the branch that were not there in the source.
@@ -46,18 +46,21 @@ struct RestorationScope {
         return newByDirectory[directory] ?? []
     }
 
-    private mutating func index() throws(FileError) -> [UInt64: [UInt64: PlacedFile]] {
+    private mutating func index() throws(FileError) -> [UInt64: [Key: PlacedFile]] {
         if let entriesByDirectory { return entriesByDirectory }
         let difference = try load()
-        var found: [UInt64: [UInt64: PlacedFile]] = [:]
+        var found: [UInt64: [Key: PlacedFile]] = [:]
         for pair in difference.files.values {
-            if let file = pair.left { try addWay(to: file, &found) }
-            guard let file = pair.right,
-                !(pair.left.map { $0.isAtSamePlace(as: file) } ?? false)
-            else { continue }
-            newByDirectory[file.parent, default: []].append(file)
-            if let directory = try source.directory(file.parent) {
-                try addWay(to: directory, &found)
+            let before = pair.left?.places ?? []
+            if let file = pair.left {
+                for place in before { try addWay(to: file.found(at: place), &found) }
+            }
+            guard let file = pair.right else { continue }
+            for place in file.places.subtracting(before) {
+                newByDirectory[place.parent, default: []].append(file.found(at: place))
+                if let directory = try source.directory(place.parent) {
+                    try addWay(to: directory, &found)
+                }
             }
         }
         try addUnexplained(difference, &found)
@@ -67,22 +70,23 @@ struct RestorationScope {
 
     /// Adds a file of the source to its directory, and so on up to the root.
     private func addWay(
-        to file: PlacedFile, _ found: inout [UInt64: [UInt64: PlacedFile]]
+        to file: PlacedFile, _ found: inout [UInt64: [Key: PlacedFile]]
     ) throws(FileError) {
         var file = file
-        while !file.isRoot, found[file.parent]?[file.qid] == nil {
-            found[file.parent, default: [:]][file.qid] = file
+        while !file.isRoot, found[file.parent]?[file.nameKey] == nil {
+            found[file.parent, default: [:]][file.nameKey] = file
             guard let parent = try source.directory(file.parent) else { return }
             file = parent
         }
     }
 
-    /// Files with the same entry but other data. In one line of history each change counts the
+    /// Files with the same entry but other data or extended attributes. In one line of history each change counts the
     /// version up; in two the same version can be reached twice.
     private func addUnexplained(
-        _ difference: FileDifference, _ found: inout [UInt64: [UInt64: PlacedFile]]
+        _ difference: FileDifference, _ found: inout [UInt64: [Key: PlacedFile]]
     ) throws(FileError) {
-        var qids = difference.changedData.filter { difference.files[$0] == nil }
+        var qids = difference.changedData.union(difference.changedAttributes)
+            .filter { difference.files[$0] == nil }
         // What is being cleared has no contents.
         for files in [source, target] where !qids.isEmpty {
             for (name, value) in try files.volume.configEntries(ClearJob.keyPrefix, in: files.root)

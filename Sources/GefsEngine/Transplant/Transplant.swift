@@ -57,12 +57,8 @@ final class Transplant {
             part.change.isWithoutEffect && !touched.contains(part.change.new?.qid ?? .max)
         }
         for part in parts where !part.change.isWithoutEffect {
-            report.items.append(
-                TransplantReport.Item(
-                    effect: part.change.effect,
-                    isDirectory: (part.change.new ?? part.change.old)?.isDirectory ?? false,
-                    path: part.change.path,
-                    copiedBytes: UInt64(part.copied * Geometry.blockBytes)))
+            report.items += part.change.items(
+                copiedBytes: UInt64(part.copied * Geometry.blockBytes))
         }
         report.items.sort { left, right in
             left.path.lexicographicallyPrecedes(right.path) { $0.lexicographicallyPrecedes($1) }
@@ -85,6 +81,13 @@ final class Transplant {
             part.change.old?.length == part.change.new?.length
         {
             part.change.contents = nil
+        }
+        guard branch.volume.isPosix else { return part.change.attributes = nil }
+        if let new = part.change.new, part.change.old?.qid == new.qid,
+            let attributes = part.change.attributes,
+            try target.hasSameAttributes(of: new.qid, as: attributes)
+        {
+            part.change.attributes = nil
         }
     }
 

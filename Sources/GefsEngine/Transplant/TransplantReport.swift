@@ -35,7 +35,43 @@ extension FileChange {
     var effect: TransplantReport.Effect {
         guard let new else { return .removed }
         guard let old else { return .added }
-        if !old.isAtSamePlace(as: new) { return .renamed }
+        if !isLinked, !old.isAtSamePlace(as: new) { return .renamed }
         return contents == nil ? .attributes : .changed
+    }
+
+    /// Whether names of the file come and go each by itself.
+    var isLinked: Bool { (new ?? old)?.isLinked ?? false }
+
+    /// What is told of the file. Of one that has several names, each that comes or goes is told of,
+    /// and the file itself where anything else of it changes.
+    func items(copiedBytes: UInt64) -> [TransplantReport.Item] {
+        let isDirectory = (new ?? old)?.isDirectory ?? false
+        var items: [TransplantReport.Item] = []
+        let effects: [(TransplantReport.Effect, [[[UInt8]]])] = [
+            (.added, names.added), (.removed, names.removed),
+        ]
+        for (effect, paths) in effects where isLinked {
+            items += paths.map {
+                TransplantReport.Item(
+                    effect: effect, isDirectory: false, path: $0, copiedBytes: 0)
+            }
+        }
+        if items.contains(where: { $0.path == path }) {
+            let index = items.firstIndex { $0.path == path } ?? 0
+            items[index].copiedBytes = copiedBytes
+        } else if items.isEmpty || changesMoreThanNames {
+            items.append(
+                TransplantReport.Item(
+                    effect: effect, isDirectory: isDirectory, path: path,
+                    copiedBytes: copiedBytes))
+        }
+        return items
+    }
+
+    private var changesMoreThanNames: Bool {
+        guard let old, let new else { return false }
+        return contents != nil || attributes != nil
+            || !old.entry.hasSameAttributes(as: new.entry)
+            || old.entry.modificationTime != new.entry.modificationTime
     }
 }

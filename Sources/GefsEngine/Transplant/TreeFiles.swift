@@ -16,10 +16,63 @@ struct TreeFiles: Sendable {
 
     /// A file by its directory and name; nil where there is none.
     func file(in parent: UInt64, named name: [UInt8]) throws(FileError) -> PlacedFile? {
-        guard name.count <= Geometry.nameBytesMax else { return nil }
+        guard name.count <= Geometry.posixNameBytesMax else { return nil }
         let key = Key.entry(parent: parent, name: name)
         guard let bytes = try volume.lookup(key, in: root, mayBlock: true) else { return nil }
-        return PlacedFile(parent: parent, name: name, entry: try decode(bytes))
+        return try bytes.withBytes { (value) throws(FileError) -> PlacedFile in
+            try file(at: FileName.Place(parent: parent, name: name), value)
+        }
+    }
+
+    /// The file that a name stands for, by the name's value.
+    private func file(
+        at place: FileName.Place, _ value: UnsafeRawBufferPointer
+    ) throws(FileError) -> PlacedFile {
+        let entry = try TreePath.entry(ofName: value, in: root, source: volume.reader)
+        guard LinkRecord(value) != nil else {
+            return PlacedFile(parent: place.parent, name: place.name, entry: entry)
+        }
+        return PlacedFile(
+            at: place,
+            names: try TreePath.names(of: entry.qidPath, in: root, source: volume.reader),
+            entry: entry)
+    }
+
+    /// A file that has several names, by its qid; nil where the tree has none such.
+    func linkedFile(_ qid: UInt64) throws(FileError) -> PlacedFile? {
+        guard let entry = try TreePath.inode(qid, in: root, source: volume.reader) else {
+            return nil
+        }
+        return PlacedFile(
+            names: try TreePath.names(of: qid, in: root, source: volume.reader), entry: entry)
+    }
+
+    /// The extended attributes of a file as they are stored, part by part: the keys without the
+    /// file's number, and the values. Source: Docs/FORMAT.md 12.4.
+    func attributes(of qid: UInt64) throws(FileError) -> [(name: [UInt8], value: [UInt8])] {
+        let prefix = Key.attributePrefix(qid).bytes
+        var parts: [(name: [UInt8], value: [UInt8])] = []
+        var scan = prefix.withUnsafeBytes {
+            Tree.Scan(root: root, source: volume.reader, prefix: $0, mayBlock: true)
+        }
+        while let item = try next(&scan) {
+            parts.append((Array(item.key.dropFirst(prefix.count)), Array(item.value)))
+        }
+        return parts
+    }
+
+    /// Whether a file has the same extended attributes as one of another tree.
+    func hasSameAttributes(
+        of qid: UInt64, as other: FileContents
+    ) throws(FileError) -> Bool {
+        guard other.qid == qid else {
+            return try attributes(of: qid).elementsEqual(other.files.attributes(of: other.qid)) {
+                $0.name == $1.name && $0.value == $1.value
+            }
+        }
+        return try !TreeComparison(
+            old: other.files.root, new: root, source: volume.reader
+        ).hasDifferentAttributes(of: qid)
     }
 
     /// The root directory.
@@ -48,8 +101,7 @@ struct TreeFiles: Sendable {
         }
         while let item = try next(&scan) {
             guard case .entry(_, let name)? = try? DecodedKey(item.key) else { continue }
-            files.append(
-                PlacedFile(parent: directory, name: name, entry: try decode(item.value)))
+            files.append(try file(at: FileName.Place(parent: directory, name: name), item.value))
         }
         return files
     }
@@ -98,15 +150,7 @@ struct TreeFiles: Sendable {
         }
     }
 
-    private func decode(_ bytes: [UInt8]) throws(FileError) -> DirectoryEntry {
-        try bytes.withBytes { (raw) throws(FileError) -> DirectoryEntry in try decode(raw) }
-    }
-
     func decode(_ bytes: UnsafeRawBufferPointer) throws(FileError) -> DirectoryEntry {
-        do throws(RecordError) {
-            return try DirectoryEntry(decoding: bytes)
-        } catch {
-            throw .badRecord(error, root: root.pointer.address)
-        }
+        try TreePath.decode(bytes, in: root)
     }
 }

@@ -1,3 +1,4 @@
+import CPlatform
 import GefsControl
 import GefsEngine
 
@@ -75,6 +76,13 @@ final class FolderSink: RescueSink {
         guard !path.isEmpty else { return }
         FolderFile.setTime(folder, time)
         guard fchmod(folder, mode_t(mode)) == 0 else { throw failure(path) }
+    }
+
+    func setAttribute(
+        _ name: [UInt8], to value: [UInt8], of path: [[UInt8]]
+    ) throws(RescueError) {
+        guard !path.isEmpty else { return }
+        FolderFile.setAttribute(try descriptor(of: path), name, value)
     }
 
     // MARK: Names
@@ -155,6 +163,10 @@ private final class FolderFile: RescuedFileSink {
         }
     }
 
+    func setAttribute(_ name: [UInt8], to value: [UInt8]) throws(RescueError) {
+        Self.setAttribute(descriptor, name, value)
+    }
+
     func finish(length: UInt64, mode: UInt32, time: Int64) throws(RescueError) {
         guard let size = off_t(exactly: length) else {
             throw .refused(why: LocalDescriptor.message(of: EFBIG))
@@ -171,6 +183,17 @@ private final class FolderFile: RescuedFileSink {
         if descriptor >= 0 { close(descriptor) }
         descriptor = -1
         _ = LocalFile.withBytes(of: ByteText.string(name)) { unlinkat(folder, $0, 0) }
+    }
+
+    /// Sets an extended attribute. A host that has no place for it, or lets only its administrator
+    /// set it, does without: no reason to do without the file. An access control list says who may
+    /// see it, as the mode does.
+    static func setAttribute(_ descriptor: Int32, _ name: [UInt8], _ value: [UInt8]) {
+        _ = LocalFile.withBytes(of: ByteText.string(name)) { name in
+            value.withUnsafeBytes {
+                cplatform_set_attribute(descriptor, name, $0.baseAddress, UInt64($0.count))
+            }
+        }
     }
 
     /// Sets the time of modification. A host that cannot hold it keeps another one: no reason to do

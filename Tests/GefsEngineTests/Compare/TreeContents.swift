@@ -85,7 +85,7 @@ struct TreeContents {
     static func line(_ change: PathChange) -> String {
         let names: [(PathChange.Aspects, String)] = [
             (.contents, "contents"), (.size, "size"), (.mode, "mode"), (.owner, "owner"),
-            (.group, "group"), (.modificationTime, "modified"),
+            (.group, "group"), (.modificationTime, "modified"), (.attributes, "attributes"),
         ]
         let aspects = names.filter { change.aspects.contains($0.0) }.map(\.1)
         var verb = change.kind.rawValue

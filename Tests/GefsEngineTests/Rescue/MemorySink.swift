@@ -8,6 +8,8 @@ final class MemorySink: RescueSink {
     private(set) var files: [String: [UInt8]] = [:]
     private(set) var directories: Set<String> = []
     private(set) var modes: [String: UInt32] = [:]
+    /// Extended attributes, by path.
+    private(set) var attributes: [String: [String: [UInt8]]] = [:]
     /// What was said of each file.
     var told: [String: RescuedFile] = [:]
 
@@ -48,6 +50,12 @@ final class MemorySink: RescueSink {
         modes[Self.text(path)] = mode
     }
 
+    func setAttribute(
+        _ name: [UInt8], to value: [UInt8], of path: [[UInt8]]
+    ) throws(RescueError) {
+        attributes[Self.text(path), default: [:]][String(decoding: name, as: UTF8.self)] = value
+    }
+
     private final class File: RescuedFileSink {
         private let sink: MemorySink
         private let path: String
@@ -62,6 +70,10 @@ final class MemorySink: RescueSink {
             let end = Int(offset) + part.count
             if bytes.count < end { bytes += [UInt8](repeating: 0, count: end - bytes.count) }
             bytes.replaceSubrange(Int(offset)..<end, with: part)
+        }
+
+        func setAttribute(_ name: [UInt8], to value: [UInt8]) throws(RescueError) {
+            sink.attributes[path, default: [:]][String(decoding: name, as: UTF8.self)] = value
         }
 
         func finish(length: UInt64, mode: UInt32, time: Int64) throws(RescueError) {

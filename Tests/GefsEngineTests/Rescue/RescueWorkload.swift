@@ -26,8 +26,10 @@ final class RescueWorkload {
     /// Which blocks each file of a label takes, by path.
     private var footprints: [String: [String: Set<UInt64>]] = [:]
 
-    init(seed: UInt64, files: Int = 400, steps: Int = 40) throws {
-        let volume = try TestVolume()
+    init(
+        seed: UInt64, files: Int = 400, steps: Int = 40, features: FormatFeatures = []
+    ) throws {
+        let volume = try TestVolume(features: features)
         var workload = HistoryWorkload(seed: seed)
         var contents: Set<[UInt8]> = [[]]
         func remember() {

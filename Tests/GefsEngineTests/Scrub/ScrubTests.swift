@@ -75,6 +75,18 @@ import Testing
         try volume.fileSystem.close()
     }
 
+    @Test func `damaged data is named with all names of its file`() throws {
+        let volume = try TestVolume(features: .posix)
+        try volume.makeDirectory("dir")
+        try volume.makeFile("a", [UInt8](repeating: 1, count: 20_000))
+        try volume.link("a", "dir/b")
+        try volume.sync()
+        try damage(volume, try dataAddress(volume, "dir/b"))
+        let result = try scrub(volume)
+        #expect(result.findings.map { $0.files.sorted() } == [["main/a", "main/dir/b"]])
+        try volume.fileSystem.close()
+    }
+
     @Test func `a damaged node is named with the files below it`() throws {
         let volume = try volume()
         let root = try #require(
