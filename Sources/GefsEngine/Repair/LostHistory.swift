@@ -178,7 +178,7 @@ private final class LostHistorySearch {
                     try? SnapshotRecord(decoding: $0)
                 }
             case .deadlist, .config: break
-            case .data, .entry, .up, nil: return nil
+            case .data, .entry, .up, .inode, .link, .attribute, nil: return nil
             }
         }
         return isWhole(tree) ? tree : nil
