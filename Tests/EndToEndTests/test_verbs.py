@@ -235,6 +235,37 @@ class Copying(harness.TemporaryFolder):
         harness.run("cp", "--dry-run", "-r", image, tree, ":/")
         self.assertEqual(harness.run_text("ls", image), "")
 
+    def test_hard_links_and_attributes_are_kept_where_both_sides_have_them(self):
+        tree = self.make_tree()
+        os.link(tree / "small", tree / "twin")
+        try:
+            os.setxattr(tree / "small", "user.test", b"v" * 700)
+            os.setxattr(tree, "user.directory", b"")
+        except OSError:
+            self.skipTest("no extended attributes here")
+        image = self.folder / "posix.img"
+        harness.run("ream", "--features", "posix", "--size", "256M", image)
+        harness.run("cp", "-r", image, tree, ":/")
+        harness.run("cp", "-r", image, ":/", self.folder / "out")
+        harness.run("cp", "-r", image, ":/%s" % tree.name, ":/copy")
+        # Once more, over what is there.
+        harness.run("cp", "-r", image, "%s/." % tree, ":/copy")
+        harness.run("cp", "-r", image, ":/copy", self.folder / "copy")
+        for folder in (self.folder / "out" / tree.name, self.folder / "copy"):
+            status = os.stat(folder / "small")
+            self.assertEqual(status.st_nlink, 2)
+            self.assertEqual(status.st_ino, os.stat(folder / "twin").st_ino)
+            self.assertEqual(os.getxattr(folder / "twin", "user.test"), b"v" * 700)
+            self.assertEqual(os.getxattr(folder, "user.directory"), b"")
+        # The oracle knows nothing of such disks.
+        harness.run("check", "--strict", image)
+        # Without the feature there are copies.
+        plain = self.ream("plain.img")
+        harness.run("cp", "-r", plain, tree, ":/tree")
+        harness.run("cp", "-r", plain, ":/tree", self.folder / "plain")
+        self.assertEqual(os.stat(self.folder / "plain" / "twin").st_nlink, 1)
+        self.assert_clean(plain)
+
     @both_ways
     def test_links_are_left_out_or_followed(self, image):
         tree = self.make_tree()

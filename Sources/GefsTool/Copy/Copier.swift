@@ -16,6 +16,8 @@ final class Copier<Source: CopySide, Target: CopySide> {
     private let progress: ProgressLine
     private var bytesCopied: UInt64 = 0
     private var bytesPlanned: UInt64 = 0
+    /// Where files with several names have got their first one.
+    private var linked: [CopyIdentity: Target.Place] = [:]
 
     /// How many files and directories were made, and how many had to be left out.
     private(set) var filesCopied: UInt64 = 0
@@ -69,6 +71,7 @@ final class Copier<Source: CopySide, Target: CopySide> {
         while let step = pending.popLast() {
             try Interruption.check()
             if step.isFilled {
+                try copyAttributes(step.from, to: step.to)
                 try target.finishDirectory(at: step.to, step.item)
                 continue
             }
@@ -123,6 +126,14 @@ final class Copier<Source: CopySide, Target: CopySide> {
             if options.keepsExisting { return }
         }
         console.detail("\(source.shown(from)) -> \(target.shown(destination))")
+        let identity =
+            source.keepsPosix && target.keepsPosix ? try source.identity(of: from) : nil
+        if let identity, let first = linked[identity],
+            try target.makeLink(at: destination, to: first)
+        {
+            filesCopied += 1
+            return
+        }
         let sink = try target.makeFile(at: destination, item)
         do {
             var end: UInt64 = 0
@@ -140,7 +151,19 @@ final class Copier<Source: CopySide, Target: CopySide> {
             sink.abandon()
             throw error
         }
+        try copyAttributes(from, to: destination)
+        if let identity { linked[identity] = destination }
         filesCopied += 1
+    }
+
+    /// Extended attributes, where both sides have them.
+    private func copyAttributes(_ from: Source.Place, to destination: Target.Place) throws {
+        guard source.keepsPosix, target.keepsPosix else { return }
+        for attribute in try source.attributes(of: from) {
+            guard try !target.setAttribute(attribute, of: destination) else { continue }
+            let name = ByteText.shown(attribute.name)
+            console.detail("\(target.shown(destination)): no place for attribute \(name)")
+        }
     }
 
     /// Writes what is not zero, in pieces as long as possible.

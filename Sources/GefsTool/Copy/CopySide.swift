@@ -50,6 +50,36 @@ protocol CopySide: AnyObject {
     func finishDirectory(at place: Place, _ item: CopyItem) throws
     /// Bytes that can still be stored near a place; nil where that is not known.
     func freeBytes(near place: Place) throws -> UInt64?
+
+    /// Whether a file may have several names, and extended attributes.
+    var keepsPosix: Bool { get }
+    /// What tells a file with several names from others; nil for one with a single name.
+    func identity(of place: Place) throws -> CopyIdentity?
+    /// Gives a file one more name, in place of what has it.
+    ///
+    /// - Returns: false where that cannot be.
+    func makeLink(at place: Place, to existing: Place) throws -> Bool
+    /// Extended attributes that may go to another side.
+    func attributes(of place: Place) throws -> [CopyAttribute]
+    /// Sets an extended attribute.
+    ///
+    /// - Returns: false where there is no place for it.
+    func setAttribute(_ attribute: CopyAttribute, of place: Place) throws -> Bool
+}
+
+/// The name and value of an extended attribute.
+typealias CopyAttribute = (name: [UInt8], value: [UInt8])
+
+/// A file, whatever its names.
+struct CopyIdentity: Hashable {
+    var device: UInt64
+    var number: UInt64
+}
+
+/// Which extended attributes go from an image to this machine, and back: those of users. All others
+/// have a meaning to the host, which an image must not decide.
+enum CopiedAttributes {
+    static func isCopied(_ name: [UInt8]) -> Bool { name.starts(with: "user.".utf8) }
 }
 
 /// A file that a copy writes.

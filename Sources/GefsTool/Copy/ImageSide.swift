@@ -80,6 +80,32 @@ final class ImageSide: CopySide {
     func freeBytes(near place: TargetPath) throws -> UInt64? {
         try session.freeBytes()
     }
+
+    var keepsPosix: Bool { session.keepsPosix }
+
+    func identity(of place: TargetPath) throws -> CopyIdentity? {
+        guard session.keepsPosix else { return nil }
+        return try session.linkedNumber(of: place).map { CopyIdentity(device: 0, number: $0) }
+    }
+
+    func makeLink(at place: TargetPath, to existing: TargetPath) throws -> Bool {
+        guard session.keepsPosix, place.branchName == existing.branchName else { return false }
+        if try session.statusIfAny(of: place) != nil { try session.remove(place) }
+        try session.makeLink(place, to: existing)
+        return true
+    }
+
+    func attributes(of place: TargetPath) throws -> [CopyAttribute] {
+        guard session.keepsPosix else { return [] }
+        let all = try session.attributes(of: place)
+        return session.copiesWithin ? all : all.filter { CopiedAttributes.isCopied($0.name) }
+    }
+
+    func setAttribute(_ attribute: CopyAttribute, of place: TargetPath) throws -> Bool {
+        guard session.keepsPosix else { return false }
+        try session.setAttribute(attribute, of: place)
+        return true
+    }
 }
 
 /// A file of the image that is being written.

@@ -14,6 +14,8 @@ final class ImageSession {
 
     private let image: String
     private let link: SessionLink
+    /// The volume, where what 9P has no words for may be done to it directly.
+    var posixVolume: FileSystem? { chosenUser == nil ? link.posixVolume : nil }
     private let console: Console
     private let chosenUser: [UInt8]?
     private var roots: [[UInt8]: SessionFile] = [:]

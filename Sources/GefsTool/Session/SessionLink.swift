@@ -65,6 +65,12 @@ final class SessionLink {
         return false
     }
 
+    /// The volume, where this process has it and it has the feature `posix`.
+    var posixVolume: FileSystem? {
+        guard case .volume(let fileSystem, _) = end, fileSystem.isPosix else { return nil }
+        return fileSystem
+    }
+
     /// Attaches a tree.
     ///
     /// - Throws: `RemoteRefusal`.

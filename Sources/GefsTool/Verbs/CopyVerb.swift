@@ -11,8 +11,9 @@ struct CopyVerb: Verb {
             branch main), everything else is a path on this machine, and - is standard input or \
             output. A local name that contains ':/' is written with ./ in front.
 
-            Modes and times are kept, and between branches owners, too. Holes stay holes. With \
-            -r a directory is copied into a DESTINATION that exists, or as DESTINATION. What \
+            Modes and times are kept, and between branches owners, too. Holes stay holes. Hard \
+            links within what is copied, and extended attributes (those of users: user.*), are \
+            kept where both sides have them and no server holds the image. With -r a directory is copied into a DESTINATION that exists, or as DESTINATION. What \
             does not fit is refused before anything is copied.
 
             Examples:

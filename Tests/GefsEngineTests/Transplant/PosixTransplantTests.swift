@@ -90,6 +90,30 @@ import Testing
         try volume.expectClean()
     }
 
+    @Test func `a large file with several names gets another number under all of them`() throws {
+        var options = TestVolume.options
+        options.transplantBytesMax = 64 << 10
+        let volume = try TestVolume(options: options, features: .posix)
+        try volume.makeDirectory("d")
+        try volume.makeFile("a", TestVolume.bytes(1 << 20))
+        try volume.link("a", "d/b")
+        try volume.setAttribute("user.x", of: "a", to: TestVolume.bytes(700))
+        try volume.makeFile("plain", TestVolume.bytes(1 << 20, salt: 2))
+        try volume.setAttribute("user.y", of: "plain", to: TestVolume.bytes(900))
+        try volume.snapshot("s")
+        let before = try FileModel(of: volume)
+        let number = try volume.status("a").qid.path
+        for path in ["a", "plain"] {
+            try volume.write(path, TestVolume.bytes(1 << 20, salt: 3), at: 0)
+        }
+        try volume.setAttribute("user.x", of: "a", to: nil)
+        try volume.restore("")
+        #expect(try volume.status("a").qid.path != number)
+        let found = try FileModel(of: volume)
+        #expect(found == before, "\(before.difference(from: found) ?? "?")")
+        try volume.expectClean()
+    }
+
     @Test(arguments: RandomWorkload.seeds([41, 42, UInt64.random(in: 0...(.max))]))
     func `restoring everything gives the state that was, whatever chance did since`(
         seed: UInt64
