@@ -62,13 +62,6 @@ extension Branch {
         volume.isPosix ? DirectoryEntry.Posix(changeTime: time) : nil
     }
 
-    /// A directory comes into another one, or leaves it: that counts as a link of the other.
-    func countDirectory(in directory: FileNode, by change: Int) {
-        // Where they were not counted from the beginning they stay so.
-        guard let count = directory.entry.posix?.linkCount, count >= 2 else { return }
-        directory.entry.posix?.linkCount = UInt32(max(2, Int(count) + change))
-    }
-
     /// Puts a node's entry, which the branch has already, into the active layer.
     func put(_ node: FileNode) {
         put(node.entry, node.key, isNew: false)
@@ -201,5 +194,14 @@ extension Geometry {
     /// Blocks that so many bytes take.
     static func blockCount(coveringBytes bytes: UInt64) -> UInt64 {
         bytes / UInt64(blockBytes) + (bytes % UInt64(blockBytes) == 0 ? 0 : 1)
+    }
+}
+
+extension DirectoryEntry {
+    /// Directories come into a directory, or leave it: each counts as a link of it. Where they were
+    /// not counted from the beginning they never are. Source: Docs/FORMAT.md 12.2.
+    mutating func countDirectories(_ change: Int) {
+        guard let count = posix?.linkCount, count >= 2 else { return }
+        posix?.linkCount = UInt32(max(2, Int(count) + change))
     }
 }

@@ -161,7 +161,7 @@ extension Branch {
             if node.isLinked { removeKey(node.key) }
             if node.isDirectory {
                 removeKey(Key.up(qid))
-                countDirectory(in: place.parent, by: -1)
+                place.parent.entry.countDirectories(-1)
             }
             for key in remains.attributes { removeKey(key) }
             node.entry.posix?.hasAttributes = false

@@ -85,7 +85,7 @@ extension Branch {
         put(entry, key, isNew: true)
         if isDirectory {
             put(Key.up(qid), key.bytes, isNew: true)
-            countDirectory(in: directory, by: 1)
+            directory.entry.countDirectories(1)
         }
         stamp(directory, as: caller)
         put(directory)

@@ -189,8 +189,8 @@ extension Branch {
     func moveLinks(of node: FileNode, from old: FilePlace, to new: FilePlace) {
         if node.isDirectory {
             put(Key.up(node.qidPath), new.key.bytes, isNew: false)
-            countDirectory(in: old.parent, by: -1)
-            countDirectory(in: new.parent, by: 1)
+            old.parent.entry.countDirectories(-1)
+            new.parent.entry.countDirectories(1)
         }
         if node.isLinked {
             removeKey(old.link(of: node.qidPath))

@@ -175,10 +175,12 @@ extension BranchChanges {
                 if branch.valueLocked(key, below: below) != nil { branch.removeKey(key) }
             }
         }
+        let directories = comingDirectories
         for (parent, entry) in zip(found.parents, entries) {
             var entry = entry
             if parent.isStamped {
                 branch.stamp(&entry, as: caller)
+                entry.countDirectories(directories[parent.qid] ?? 0)
                 branch.put(entry, parent.key, isNew: parent.entry == nil)
             }
             branch.nodes[parent.qid]?.entry = entry
@@ -187,6 +189,16 @@ extension BranchChanges {
         updateNodes(found, entries)
         // Kernels may know any of it by now.
         branch.tell(.everything, as: Caller(user: .none))
+    }
+
+    /// How many directories come into each directory, less those that leave it.
+    private var comingDirectories: [UInt64: Int] {
+        var counts: [UInt64: Int] = [:]
+        for file in files {
+            if let old = file.change.old, old.isDirectory { counts[old.parent, default: 0] -= 1 }
+            if let new = file.change.new, new.isDirectory { counts[new.parent, default: 0] += 1 }
+        }
+        return counts
     }
 
     private func bringContents(of file: File, _ found: Found) {
