@@ -21,6 +21,7 @@ final class Invalidation: @unchecked Sendable {
     private let door: Int
     private let session: OpaquePointer
     private let inodes: InodeTable
+    private let owners: OwnerMap
     private let lock = Lock()
     /// lock.
     private var queue: [Notice] = []
@@ -32,7 +33,8 @@ final class Invalidation: @unchecked Sendable {
     private var isStopping = false
     private var thread: WorkerThread?
 
-    init(session: OpaquePointer, inodes: InodeTable, door: Int) {
+    init(session: OpaquePointer, inodes: InodeTable, owners: OwnerMap, door: Int) {
+        self.owners = owners
         self.session = session
         self.inodes = inodes
         self.door = door
@@ -138,10 +140,17 @@ final class Invalidation: @unchecked Sendable {
         case .name(let name, let directory):
             forget(name, in: InodePlace(tree: tree, qidPath: directory))
         case .everything:
-            for identifier in inodes.identifiers(in: tree) {
-                fuse_lowlevel_notify_inval_inode(session, identifier, 0, 0)
-            }
+            forgetFiles(in: tree)
             forgetNames()
+        case .users:
+            owners.forget()
+            forgetFiles(in: tree)
+        }
+    }
+
+    private func forgetFiles(in tree: UInt32) {
+        for identifier in inodes.identifiers(in: tree) {
+            fuse_lowlevel_notify_inval_inode(session, identifier, 0, 0)
         }
     }
 

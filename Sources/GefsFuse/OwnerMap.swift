@@ -57,6 +57,9 @@ final class OwnerMap: @unchecked Sendable {
         map == .numeric ? number(group) : host(group, \.groups, Self.group(named:))
     }
 
+    /// The users of the volume are others now.
+    func forget() { lock.locked { names = Names() } }
+
     private func number(_ id: UInt32) -> UserID { UserID(rawValue: Int32(bitPattern: id)) }
 
     private func number(_ owner: UserID) -> UInt32 {

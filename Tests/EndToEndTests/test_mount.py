@@ -313,6 +313,11 @@ class TwoDoors(Mounted):
         settled(lambda: stat.S_IMODE(os.stat(place / "g").st_mode), 0o600)
         harness.run("rm", "-y", socket, "/g")
         settled(lambda: os.path.exists(place / "g"), False)
+        # Users who come to be known to the volume are seen as owners.
+        self.assertEqual(error_of(os.chown, place / "new", 1, -1), "EPERM")
+        harness.run("users", "add", socket, "daemon")
+        settled(lambda: error_of(os.chown, place / "new", 1, -1), None)
+        self.assertEqual(os.stat(place / "new").st_uid, 1)
         self.assertEqual(error_of(os.stat, place / "was"), "ENOENT")
         harness.run("mkdir", socket, "/was")
         harness.run("snap", "create", socket, "main", "s")

@@ -149,6 +149,10 @@ public final class FileSystem: @unchecked Sendable {
     /// From now on these are the users.
     func use(_ users: UserTable) {
         lock.locked { table = users }
+        // Kernels have been told of owners by the old ones.
+        for branch in volume.lock.locked({ Array(volume.branches.values) }) {
+            branch.lock.locked { branch.tell(.users, as: Caller(user: .none)) }
+        }
     }
 
     // MARK: Status

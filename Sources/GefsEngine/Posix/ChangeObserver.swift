@@ -8,6 +8,8 @@ public enum ObservedChange: Sendable {
     case name([UInt8], directory: UInt64)
     /// The branch is at another state altogether.
     case everything
+    /// The users of the volume are others: owners have other names.
+    case users
 }
 
 /// Is told of the changes of one branch that come through other doors.
