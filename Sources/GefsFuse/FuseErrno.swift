@@ -9,7 +9,9 @@ extension FileError {
         case .corrupt, .badRecord, .missingRoot, .store, .messageToMissingKey: EIO
         case .device: EIO
         case .notFound, .unknownLabel, .branchName: ENOENT
-        case .exists: EEXIST
+        case .exists, .label(.exists, _): EEXIST
+        case .label(.inUse, _): EBUSY
+        case .label(.reserved, _): EPERM
         case .notADirectory: ENOTDIR
         case .isADirectory: EISDIR
         case .directoryNotEmpty: ENOTEMPTY

@@ -125,7 +125,8 @@ public final class MountSession: @unchecked Sendable {
             fuse_session_destroy(session)
             throw .refused
         }
-        let invalidation = Invalidation(session: session, inodes: inodes, owners: owners, door: caller.door)
+        let invalidation = Invalidation(
+            session: session, inodes: inodes, owners: owners, door: caller.door)
         do throws(MountError) {
             try invalidation.start()
         } catch {

@@ -17,6 +17,7 @@ extension MountSession {
         addFiles(to: &operations)
         addDirectories(to: &operations)
         addExtendedAttributes(to: &operations)
+        addControl(to: &operations)
         return operations
     }()
 

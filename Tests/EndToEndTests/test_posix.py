@@ -1,4 +1,5 @@
 """Volumes with the feature posix, what every mount shows beside its branch, and conversion."""
+import fcntl
 import os
 import shutil
 import stat
@@ -186,6 +187,23 @@ class Control(Posix):
         # A file of that name is not hidden by ours.
         place = self.mount(image=self.image)
         self.assertEqual((place / ".gefs").read_text(), "mine")
+        self.unmount(place)
+
+    def test_programs_make_snapshots(self):
+        place = self.mount()
+        (place / "f").write_text("old")
+        snapshot, fork = 0x41006701, 0x41006702
+        directory = os.open(place, os.O_RDONLY)
+        fcntl.ioctl(directory, snapshot, b"then".ljust(256, b"\0"))
+        with open(place / "f") as file:
+            fcntl.ioctl(file, fork, b"work".ljust(256, b"\0"))
+        (place / "f").write_text("new")
+        self.assertEqual((place / ".gefs" / "snapshots" / "then" / "f").read_text(), "old")
+        self.assertEqual(harness.run_text("cat", self.image, "work:/f"), "old")
+        for name, error in ((b"then", "EEXIST"), (b"", "EINVAL"), (b"a/b", "EINVAL"), (b"n" * 256, "EINVAL")):
+            self.assertEqual(error_of(fcntl.ioctl, directory, snapshot, name.ljust(256, b"\0")), error)
+        self.assertEqual(error_of(fcntl.ioctl, directory, 0x41006703, b"x".ljust(256, b"\0")), "ENOTTY")
+        os.close(directory)
         self.unmount(place)
 
     def test_all_labels(self):
