@@ -70,8 +70,15 @@ struct HistoryForest {
         spans[place].before == .zero ? before[place] == first : isBefore(first, place)
     }
 
-    /// Whether a block that an older snapshot has is taken for a snapshot's own, too: it is born in
-    /// the span of this one, or in that of one that may go while this one stays.
+    /// The snapshot with which a block goes that another one has from those before it.
+    private func owner(of birth: Generation, for place: Int) -> Int? {
+        var next: Int? = place
+        while let place = next, !isBorn(birth, in: place) { next = before[place] }
+        return next
+    }
+
+    /// Whether a block that an older snapshot has is taken for a snapshot's own, too: going back
+    /// from the two, it is born in the span of different snapshots.
     ///
     /// - Parameters:
     ///   - first: the oldest snapshot that has it, if that is known.
@@ -82,7 +89,10 @@ struct HistoryForest {
         if isBorn(birth, in: place) { return true }
         guard !isInherited else { return false }
         guard let first else { return true }
-        let isFirsts = isBorn(birth, in: first) || birth == .zero && spans[first].before == .zero
-        return isFirsts && spans[first].generation != .zero && !isBefore(first, place)
+        guard birth == .zero else {
+            return owner(of: birth, for: first) != owner(of: birth, for: place)
+        }
+        return spans[first].before == .zero && spans[first].generation != .zero
+            && !isBefore(first, place)
     }
 }
