@@ -52,6 +52,7 @@ final class CheckRun {
     }
 
     func run() -> CheckReport {
+        checkNumbers()
         loadFreeMap()
         enter(.trees)
         let snapshotRoot = walkSnapshotTree()
@@ -92,6 +93,13 @@ final class CheckRun {
             && snapshots.allSatisfy { !$0.flags.contains(.incomplete) }
         log.write(to: &report)
         return report
+    }
+
+    /// A commit is refused when its superblock could not be read again. Source: FORMAT 3.
+    private func checkNumbers() {
+        let (next, commit) = (superblock.nextGeneration.rawValue, superblock.commitGeneration)
+        if next >= 1 << 62 { fault(.volume(.numbersRunOut(next))) }
+        if commit >= 1 << 54 { fault(.volume(.numbersRunOut(commit))) }
     }
 
     private func loadFreeMap() {

@@ -22,6 +22,9 @@ public enum VolumeFault: Hashable, Sendable {
     case noSuperblock
     /// The superblocks are of different commits; the first is used.
     case superblocksDiffer(primary: UInt64, backup: UInt64)
+    /// So many generations or commits were counted that soon no superblock can hold the next number.
+    /// Nobody gets there by writing.
+    case numbersRunOut(UInt64)
     /// A block cannot be read.
     case unreadable(BlockAddress, DeviceError)
 
@@ -29,14 +32,18 @@ public enum VolumeFault: Hashable, Sendable {
         switch self {
         case .superblockUnusable(_, let corrupt): corrupt.address
         case .superblockUnreadable(_, let address, _), .unreadable(let address, _): address
-        case .tooShort, .tooLong, .noSuperblock, .superblocksDiffer: nil
+        case .tooShort, .tooLong, .noSuperblock, .superblocksDiffer, .numbersRunOut: nil
         }
     }
 }
 
 extension VolumeFault: Fault {
     var severity: Finding.Severity {
-        if case .superblocksDiffer = self { .warning } else { .error }
+        switch self {
+        case .superblocksDiffer: .warning
+        case .numbersRunOut: .note
+        default: .error
+        }
     }
 
     var kind: String {
@@ -47,6 +54,7 @@ extension VolumeFault: Fault {
         case .superblockUnreadable: "volume.superblockUnreadable"
         case .noSuperblock: "volume.noSuperblock"
         case .superblocksDiffer: "volume.superblocksDiffer"
+        case .numbersRunOut: "volume.numbersRunOut"
         case .unreadable: "volume.unreadable"
         }
     }
@@ -63,6 +71,7 @@ extension VolumeFault: Fault {
         case .noSuperblock: "no superblock is usable"
         case .superblocksDiffer(let primary, let backup):
             "superblocks differ (commit \(primary) and \(backup)): interrupted commit"
+        case .numbersRunOut(let number): "number \(number) leaves few for later commits"
         case .unreadable(let address, let error): "block \(address): \(error)"
         }
     }

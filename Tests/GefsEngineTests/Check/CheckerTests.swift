@@ -94,6 +94,17 @@ import Testing
         #expect(report.isComplete)
     }
 
+    /// A check found nothing, and the next commit was refused.
+    @Test func `a volume whose numbers are used up is worth a note`() {
+        var volume = ForgedVolume()
+        for copy in ["primary", "backup"] {
+            volume.rewriteSuperblock(copy) { $0.nextGeneration = Generation(rawValue: .max >> 1) }
+        }
+        let report = Self.check(volume)
+        #expect(report.count(of: "volume.numbersRunOut") == 1, "\(report.findings)")
+        #expect(report.errorCount + report.warningCount == 0)
+    }
+
     @Test func `findings of a kind are counted beyond those that are listed`() {
         var plan = VolumePlan()
         plan.leakedCount = 3
