@@ -139,10 +139,12 @@ struct ImageMap {
                     qid: link.qidPath, isDirectory: false, isLinked: true, entry: [],
                     extents: [:], needs: Set(pair.nodes), needsAbove: [])
             }
-            guard let entry = pair.value.withUnsafeBytes({ try? DirectoryEntry(decoding: $0) })
+            guard var entry = pair.value.withUnsafeBytes({ try? DirectoryEntry(decoding: $0) })
             else { return nil }
+            // How many directories are in it may change with what is lost.
+            if entry.isDirectory { entry.posix?.linkCount = 0 }
             return File(
-                qid: entry.qidPath, isDirectory: entry.isDirectory, entry: pair.value,
+                qid: entry.qidPath, isDirectory: entry.isDirectory, entry: entry.encoded(),
                 extents: [:], needs: Set(pair.nodes), needsAbove: [])
         }
 
