@@ -4,7 +4,7 @@ import GefsFormat
 ///
 /// Source: FORMAT 7.2.
 struct FileTreeRepair {
-    private struct Entry {
+    struct Entry {
         var key: Key
         var parent: UInt64
         var name: [UInt8]
@@ -18,29 +18,29 @@ struct FileTreeRepair {
     }
 
     /// Changes that make the tree sound, but for what cannot be reached.
-    private(set) var edits: [Key: [UInt8]?] = [:]
+    var edits: [Key: [UInt8]?] = [:]
     /// Changes that take out what cannot be reached.
     private(set) var removals: [Key: [UInt8]?] = [:]
     /// Changes, instead of the removals, that bring it into `lost+found`.
     private(set) var rescues: [Key: [UInt8]?] = [:]
-    private(set) var notes: [RepairNote] = []
+    var notes: [RepairNote] = []
     /// The highest number of a file.
     private(set) var qidMax: UInt64 = 0
     /// Says which files `rescues` is about, whatever tree they are in.
     private(set) var strayDigest: UInt64 = 0
 
     private let inspection: TreeInspection
-    private let labels: [String]
+    let labels: [String]
     /// The number of a root that has to be made up.
     private let rootQid: UInt64
     let lostAndFoundQid: UInt64
 
-    private var entries: [UInt64: Entry] = [:]
+    var entries: [UInt64: Entry] = [:]
     private var extra: [Entry] = []
     private var ups: [UInt64: [UInt8]] = [:]
     private var extents: [UInt64: [Extent]] = [:]
     private var clearing: Set<UInt64> = []
-    private var links = LinkRepair()
+    var links = LinkRepair()
 
     static let directoryMode = DirectoryEntry.modeDirectory | 0o775
     private static let rootKey = Key.entry(parent: .max, name: [UInt8]())
@@ -281,71 +281,6 @@ struct FileTreeRepair {
         }
     }
 
-    /// Files with several names, of which those stay that are in the tree, and attributes.
-    private mutating func mendLinks(_ reached: inout Set<UInt64>) {
-        let inodes = entries.filter { $0.value.key == Key.inode($0.key) }.keys
-        for qid in links.files.union(inodes).sorted() {
-            let inode = inodes.contains(qid) ? entries[qid] : nil
-            let (kept, changes) = links.mended(qid, hasInode: inode != nil) { [entries] in
-                reached.contains($0) && entries[$0]?.isDirectory ?? false
-            }
-            edits.merge(changes) { _, new in new }
-            if inode == nil {
-                for name in links.names[qid] ?? [] {
-                    notes.append(
-                        RepairNote(
-                            .lost, "entry", "\(name.key.outline) names a file that is not there",
-                            labels: labels))
-                }
-            }
-            guard var inode, let first = kept.first else { continue }
-            reached.insert(qid)
-            (inode.parent, inode.name) = (first.parent, first.name)
-            if inode.value.posix?.linkCount != UInt32(kept.count) {
-                inode.value.posix?.linkCount = UInt32(kept.count)
-                edits[inode.key] = inode.value.encoded()
-                note(.mended, "file", "it has \(kept.count) names, and says so", qid)
-            }
-            entries[qid] = inode
-        }
-        for (qid, keys) in links.dropIncompleteAttributes().sorted(by: { $0.key < $1.key }) {
-            for key in keys { edits[key] = .some(nil) }
-            note(.lost, "file", "an extended attribute of which a part is missing goes", qid)
-        }
-        for (qid, entry) in entries
-        where links.hasAttributes(qid) != entry.value.posix?.hasAttributes ?? false {
-            var entry = entry
-            entry.value.posix =
-                entry.value.posix
-                ?? DirectoryEntry.Posix(changeTime: entry.value.modificationTime)
-            entry.value.posix?.hasAttributes = links.hasAttributes(qid)
-            entries[qid] = entry
-            edits[entry.key] = entry.value.encoded()
-            note(.mended, "file", "whether it has extended attributes is put right", qid)
-        }
-        countDirectories()
-        for key in links.orphanAttributes(exists: { entries[$0] != nil }) {
-            edits[key] = .some(nil)
-        }
-    }
-
-    /// Directories that state another number of links than they have: they are not counted any more.
-    private mutating func countDirectories() {
-        var counts: [UInt64: UInt32] = [:]
-        for entry in entries.values where entry.isDirectory {
-            counts[entry.parent, default: 2] += 1
-        }
-        for (qid, entry) in entries where entry.isDirectory {
-            guard let stated = entry.value.posix?.linkCount, stated != 1,
-                stated != counts[qid] ?? 2
-            else { continue }
-            var entry = entry
-            entry.value.posix?.linkCount = 1
-            entries[qid] = entry
-            edits[entry.key] = entry.value.encoded()
-        }
-    }
-
     // MARK: What cannot be reached
 
     private mutating func setAsideStrays(_ reached: Set<UInt64>, takesOrphans: Bool) {
@@ -455,7 +390,7 @@ struct FileTreeRepair {
 
     // MARK: Telling
 
-    private mutating func note(
+    mutating func note(
         _ outcome: RepairNote.Outcome, _ subject: String, _ text: String, _ qid: UInt64,
         range: Range<UInt64>? = nil
     ) {
