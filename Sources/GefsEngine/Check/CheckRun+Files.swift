@@ -129,13 +129,7 @@ extension CheckRun {
                 name: link.qidPath, in: place.parent, entryHash: MetroHash64.hash(key),
                 by: isAdded ? 1 : -1)
         }
-        let entry: DirectoryEntry
-        var length: UInt64
-        do throws(RecordError) {
-            (entry, length) = try DirectoryEntry.decodingAnyLength(value)
-        } catch {
-            return report(.entry(Key(key), error))
-        }
+        guard let (entry, length) = decode(value, of: key, report) else { return }
         guard isAdded else { return table.remove(entry: entry, parent: place.parent) }
         table.add(
             entry: entry, parent: place.parent, length: length, keyHash: MetroHash64.hash(key))
@@ -148,17 +142,24 @@ extension CheckRun {
         _ table: HierarchyTable, _ report: (HierarchyFault) -> Void
     ) {
         guard case .inode(let qid)? = try? DecodedKey(key) else { return }
-        let entry: DirectoryEntry
-        var length: UInt64
-        do throws(RecordError) {
-            (entry, length) = try DirectoryEntry.decodingAnyLength(value)
-        } catch {
-            return report(.entry(Key(key), error))
-        }
+        guard let (entry, length) = decode(value, of: key, report) else { return }
         guard isAdded else { return table.remove(inode: qid) }
         table.add(inode: qid, entry, length: length)
         if entry.qidPath != qid || entry.isDirectory { report(.inode(qid: qid)) }
         check(entry, length, Key(key), report)
+    }
+
+    /// An entry, whatever its length is; nil, and reported, where the value is none.
+    private func decode(
+        _ value: UnsafeRawBufferPointer, of key: UnsafeRawBufferPointer,
+        _ report: (HierarchyFault) -> Void
+    ) -> (DirectoryEntry, length: UInt64)? {
+        do throws(RecordError) {
+            return try DirectoryEntry.decodingAnyLength(value)
+        } catch {
+            report(.entry(Key(key), error))
+            return nil
+        }
     }
 
     /// What can be said of an entry without anything else.
