@@ -48,9 +48,12 @@ public struct PosixUse: Sendable {
 
     static let examplesMax = 5
 
-    /// Whether the label can be made to do without.
+    /// Whether anything of the label needs the feature.
+    var isAny: Bool { changeTimes + linkedFiles + attributeParts + names > 0 }
+
+    /// Whether the label keeps the disk from losing the feature.
     public func isObstacle(droppingAttributes: Bool) -> Bool {
-        if !isMutable { return changeTimes + linkedFiles + attributeParts + names > 0 }
+        if !isMutable { return isAny }
         return linkedFiles + names > 0 || (attributeParts > 0 && !droppingAttributes)
     }
 }
@@ -79,9 +82,7 @@ extension FileSystem {
             let use = try volume.withBranch(label.name) { (branch) throws(FileError) -> PosixUse in
                 try branch.posixUse(label.name)
             }
-            if use.changeTimes + use.linkedFiles + use.attributeParts + use.names > 0 {
-                uses.append(use)
-            }
+            if use.isAny { uses.append(use) }
         }
         return uses
     }
