@@ -76,10 +76,11 @@ extension Request {
                 // The mode says it all.
                 if list.isMinimal { value = nil }
             }
-            let present = try fileSystem.attribute(name, of: handle, as: caller) != nil
-            if value == nil, !present,
-                name == AccessControlList.access || name == AccessControlList.standard
+            let isList = name == AccessControlList.access || name == AccessControlList.standard
+            if value == nil, isList,
+                try fileSystem.attribute(name, of: handle, as: caller) == nil
             {
+                // A list that is not there is removed without an error.
                 if changes.permissions != nil {
                     _ = try fileSystem.change(handle, changes, as: caller)
                 }
