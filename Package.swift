@@ -52,8 +52,9 @@ let package = Package(
             ], swiftSettings: strict),
         .systemLibrary(
             name: "CFuse3", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
+        .target(name: "CRing", linkerSettings: [.linkedLibrary("uring")]),
         .target(
-            name: "GefsFuse", dependencies: ["CFuse3", "GefsFormat", "GefsEngine"],
+            name: "GefsFuse", dependencies: ["CFuse3", "CRing", "GefsFormat", "GefsEngine"],
             swiftSettings: strict),
         .target(
             name: "GefsControl", dependencies: ["GefsEngine", "GefsServer"], swiftSettings: strict),

@@ -24,8 +24,10 @@ public struct MountOptions: Sendable {
     /// How owners are matched; nil: by number where the volume has the feature `posix`, by name
     /// elsewhere.
     public var identityMap: IdentityMap?
-    /// Threads that answer the kernel at most.
+    /// Threads that answer the kernel at most, where requests come over the device.
     public var threadsMax = 10
+    /// Requests may come over io_uring, where the kernel can.
+    public var mayUseRing = true
     /// Where errors go that the kernel can only call EIO.
     public var complain: @Sendable (String) -> Void = { _ in }
 
@@ -39,6 +41,8 @@ public enum MountError: Error, Hashable {
     case attach(FileError)
     case options
     case outOfThreads
+    /// The kernel and libfuse do not come to terms.
+    case negotiation
 }
 
 /// A branch as the host's kernel sees it, from its mount until its end.
@@ -51,6 +55,8 @@ public final class MountSession: @unchecked Sendable {
     let root: Inode
     let inodes: InodeTable
     let buffers = ReadBuffers()
+    /// Set before the kernel is heard.
+    private(set) var connection = Connection(mayUseRing: false)
     let isReadOnly: Bool
     let showsControl: Bool
     /// A handle on it is in no tree.
@@ -67,6 +73,7 @@ public final class MountSession: @unchecked Sendable {
     /// lock.
     private var session: OpaquePointer?
     private var invalidation: Invalidation?
+    private var ring: RingTransport?
 
     private static let doors = Atomic<Int>(0)
 
@@ -103,7 +110,32 @@ public final class MountSession: @unchecked Sendable {
     }
 
     /// Mounts. From then on the kernel may ask; it is answered while `run` goes on.
+    ///
+    /// Requests come over io_uring where the kernel has that and it works, or else over the device.
     public func mount() throws(MountError) {
+        var isMade = false
+        if options.mayUseRing, let ring = try? RingTransport(complain: options.complain) {
+            defer { if self.ring == nil { ring.stop() } }
+            isMade = try KernelRing.withOffer { () throws(MountError) -> Bool in
+                try connect(over: ring)
+            }
+        }
+        if !isMade { _ = try connect(over: nil) }
+        guard let session = lock.locked({ session }) else { return }
+        let invalidation = Invalidation(
+            session: session, inodes: inodes, owners: owners, door: caller.door)
+        do throws(MountError) {
+            try invalidation.start()
+        } catch {
+            disconnect()
+            throw error
+        }
+        lock.locked { self.invalidation = invalidation }
+        fileSystem.add(invalidation.observer(of: 0), on: root.handle)
+    }
+
+    /// - Returns: false where the kernel offers the ring, but it does not work: nothing is mounted.
+    private func connect(over ring: RingTransport?) throws(MountError) -> Bool {
         var words = ["fsname=\(options.source)", "subtype=gefs", "default_permissions"]
         words.append("max_read=\(Self.transferBytesMax)")
         if isReadOnly { words.append("ro") }
@@ -125,27 +157,50 @@ public final class MountSession: @unchecked Sendable {
             fuse_session_destroy(session)
             throw .refused
         }
-        let invalidation = Invalidation(
-            session: session, inodes: inodes, owners: owners, door: caller.door)
+        lock.locked { self.session = session }
+        connection = Connection(mayUseRing: ring != nil)
         do throws(MountError) {
-            try invalidation.start()
+            try connection.negotiate(session)
         } catch {
-            fuse_session_unmount(session)
-            fuse_session_destroy(session)
+            disconnect()
             throw error
         }
-        lock.locked { self.session = session }
-        self.invalidation = invalidation
-        fileSystem.add(invalidation.observer(of: 0), on: root.handle)
+        guard let ring, connection.usesRing else { return true }
+        self.ring = ring
+        do throws(RingError) {
+            try ring.connect(session, fuse_session_fd(session))
+        } catch {
+            options.complain("io_uring: \(error)")
+            disconnect()
+            return false
+        }
+        return true
+    }
+
+    /// Ends the connection with the kernel. Programs that use the mount get ENOTCONN.
+    private func disconnect() {
+        // Until here it answers, also what is in the way of an invalidation.
+        ring?.stop()
+        ring = nil
+        let last = lock.locked { () -> OpaquePointer? in
+            defer { session = nil }
+            return session
+        }
+        guard let last else { return }
+        fuse_session_unmount(last)
+        fuse_session_destroy(last)
     }
 
     /// Answers the kernel until the file system is unmounted. Returns when nobody asks any more and
     /// all files are closed; what was written is in memory until the volume commits.
     public func run() {
         defer { abandon() }
-        guard let session = lock.locked({ session }),
-            let configuration = fuse_loop_cfg_create()
-        else { return }
+        guard let session = lock.locked({ session }) else { return }
+        if connection.usesRing {
+            fuse_session_loop(session)
+            return
+        }
+        guard let configuration = fuse_loop_cfg_create() else { return }
         fuse_loop_cfg_set_clone_fd(configuration, 0)
         fuse_loop_cfg_set_max_threads(configuration, UInt32(options.threadsMax))
         fuse_loop_cfg_set_idle_threads(configuration, UInt32(options.threadsMax))
@@ -159,13 +214,8 @@ public final class MountSession: @unchecked Sendable {
             fileSystem.remove(invalidation.observer(of: 0), from: root.handle)
             invalidation.stop()
         }
-        let last = lock.locked { () -> OpaquePointer? in
-            defer { session = nil }
-            return session
-        }
-        guard let last else { return }
-        fuse_session_unmount(last)
-        fuse_session_destroy(last)
+        guard lock.locked({ session != nil }) else { return }
+        disconnect()
         inodes.close()
     }
 
@@ -177,6 +227,7 @@ public final class MountSession: @unchecked Sendable {
             return true
         }
         guard isMounted else { return }
+        if connection.usesRing { return connection.requestEnd() }
         // The threads see it when they have answered the next request: this one.
         var space = statvfs()
         statvfs(directory, &space)

@@ -10,6 +10,8 @@ final class ReadBuffers: @unchecked Sendable {
     func withBuffer<Failure: Error>(
         _ body: (UnsafeMutableRawPointer) throws(Failure) -> Void
     ) throws(Failure) {
+        // What is answered over the ring is read to where the kernel takes it from.
+        if let entry = RingThread.current { return try body(entry.payload) }
         let buffer =
             lock.locked { free.popLast() }
             ?? UnsafeMutableRawPointer.allocate(

@@ -279,11 +279,82 @@ class Programs(Mounted):
         self.assertTrue(pids)
         for pid in pids:
             os.kill(int(pid), 9)
-        self.assertIn(error_of(os.listdir, place), ("ENOTCONN", "ECONNABORTED"))
+        self.assertIn(error_of(os.listdir, place), ("ENOTCONN", "ECONNABORTED", "ECANCELED"))
         subprocess.run(["fusermount3", "-u", str(place)], check=True)
         place = self.mount(image=self.image)
         for number in range(40):
             self.assertEqual((place / ("f%d" % number)).read_bytes(), b"%d" % number * 10000)
+        self.unmount(place)
+
+
+@can_mount
+class ProgramsOverTheDevice(Programs):
+    """The same where the kernel does not speak io_uring."""
+
+    def mount(self, *words, **named):
+        return super().mount("-o", "noio_uring", *words, **named)
+
+
+RING_SETTING = "/sys/module/fuse/parameters/enable_uring"
+
+
+@can_mount
+@unittest.skipUnless(os.path.exists(RING_SETTING), "the kernel does not speak FUSE over io_uring")
+class Ring(Mounted):
+    def processes(self):
+        found = subprocess.run(["pgrep", "-f", "mount %s" % self.image], capture_output=True, text=True)
+        return [int(word) for word in found.stdout.split()]
+
+    def rings(self):
+        count = 0
+        for process in self.processes():
+            for name in os.listdir("/proc/%d/fd" % process):
+                with contextlib.suppress(FileNotFoundError):
+                    count += "io_uring" in os.readlink("/proc/%d/fd/%s" % (process, name))
+        return count
+
+    def test_root_has_it_on_while_it_mounts(self):
+        with open(RING_SETTING) as file:
+            before = file.read()
+        place = self.mount()
+        self.assertGreater(self.rings(), 0)
+        self.unmount(place)
+        place = self.mount("-o", "noio_uring", image=self.image)
+        self.assertEqual(self.rings(), 0)
+        self.unmount(place)
+        with open(RING_SETTING) as file:
+            self.assertEqual(file.read(), before)
+
+    def test_nobody_hangs_when_the_process_dies(self):
+        place = self.mount()
+        work = "cd %s; mkdir $$; cd $$; n=0; while echo $n > f$((n %% 50)) && cat f0 > /dev/null; do n=$((n + 1)); done"
+        workers = [subprocess.Popen(["sh", "-c", work % place], stderr=subprocess.DEVNULL) for _ in range(16)]
+        harness.wait_until(lambda: len(os.listdir(place)) == len(workers))
+        for process in self.processes():
+            os.kill(process, signal.SIGKILL)
+        for worker in workers:
+            worker.wait(60)
+        subprocess.run(["fusermount3", "-u", "-z", str(place)], check=True)
+        place = self.mount(image=self.image)
+        self.unmount(place)
+
+    def test_more_wait_than_are_answered_at_a_time(self):
+        """Each of 40 programs waits for the disk, and none for ever."""
+        place = self.mount()
+
+        def writer(number):
+            for step in range(10):
+                with open(place / ("f%d" % number), "wb") as file:
+                    file.write(b"%d" % step * 1000)
+                    os.fsync(file.fileno())
+
+        threads = [threading.Thread(target=writer, args=(number,)) for number in range(40)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(120)
+        self.assertFalse(any(thread.is_alive() for thread in threads))
+        self.assertEqual({(place / name).read_bytes() for name in os.listdir(place)}, {b"9" * 1000})
         self.unmount(place)
 
 

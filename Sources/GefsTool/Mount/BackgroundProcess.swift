@@ -13,9 +13,6 @@ import GefsControl
 enum BackgroundProcess {
     private static let variable = "GEFS_READY_DESCRIPTOR"
 
-    /// `POSIX_SPAWN_SETSID`, which the module map lacks.
-    private static let setSession: Int16 = 0x80
-
     /// Whether this process is the one behind.
     static var isBehind: Bool { getenv(variable) != nil }
 
@@ -34,7 +31,10 @@ enum BackgroundProcess {
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
-        posix_spawnattr_setflags(&attributes, setSession)
+        // A group of its own, which no terminal's keys reach, but no session: the scheduler shares
+        // processors out by session, and whoever mounts and then works on the mount is served faster
+        // by a process of the same one.
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -66,6 +66,8 @@ enum BackgroundProcess {
             return
         }
         unsetenv(variable)
+        // The end of the terminal's session is not that of the mount.
+        signal(SIGHUP, SIG_IGN)
         var byte: UInt8 = 1
         _ = write(descriptor, &byte, 1)
         close(descriptor)

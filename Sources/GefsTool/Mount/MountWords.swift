@@ -20,6 +20,7 @@ struct MountWords {
     var showsControl = true
     /// Also what shows nonsense to others: host numbers on a volume that knows its users by name.
     var isForced = false
+    var mayUseRing = true
     /// For the kernel.
     var kernel: [String] = []
 
@@ -68,6 +69,7 @@ struct MountWords {
         options.identityMap = identityMap
         options.showsAllLabels = showsAllLabels
         options.showsControl = showsControl
+        options.mayUseRing = mayUseRing
         options.complain = { Console.complain("gefs: \($0)") }
         return options
     }
@@ -91,6 +93,8 @@ struct MountWords {
         case ("force", nil): isForced = true
         case ("all", nil): showsAllLabels = true
         case ("noctl", nil): showsControl = false
+        case ("io_uring", nil): mayUseRing = true
+        case ("noio_uring", nil): mayUseRing = false
         case (let name, nil) where Self.kernelWords.contains(name): kernel.append(name)
         case (let name, _) where Self.ignoredWords.contains(name): break
         case (let name, _) where name.hasPrefix("x-") || name.hasPrefix("comment"): break

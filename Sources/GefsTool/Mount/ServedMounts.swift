@@ -142,7 +142,7 @@ final class ServedMounts: @unchecked Sendable {
         switch error {
         case .attach(let error): CommandFailure(ByteText.shown(words.branch ?? "main"), error)
         case .outOfThreads: CommandFailure(ByteText.shown(directory), FileError.outOfThreads)
-        case .refused, .options:
+        case .refused, .options, .negotiation:
             CommandFailure(ByteText.shown(directory), "cannot be mounted on")
         }
     }

@@ -1,0 +1,28 @@
+import Glibc
+
+/// Says once, to whoever waits for a descriptor, that it is to end.
+final class EndSignal: Sendable {
+    /// Can be read from as soon as the signal is given; -1 where the system has no descriptor left.
+    let descriptor: Int32
+    private let far: Int32
+
+    init() {
+        var ends: [Int32] = [-1, -1]
+        _ = pipe(&ends)
+        for end in ends where end >= 0 { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        descriptor = ends[0]
+        far = ends[1]
+    }
+
+    deinit {
+        guard descriptor >= 0 else { return }
+        close(far)
+        close(descriptor)
+    }
+
+    /// For any thread, and more than once.
+    func give() {
+        var byte: UInt8 = 1
+        _ = write(far, &byte, 1)
+    }
+}
