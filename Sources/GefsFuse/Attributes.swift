@@ -67,14 +67,25 @@ extension MountSession {
 
     /// The same of something that is in no tree.
     func entry(_ node: VirtualNode) throws(FileError) -> fuse_entry_param {
-        let inode = inodes.adopt(
-            try fileSystem.attach(Self.noLabel, as: caller), at: .virtual(node), virtual: node)
+        let handle = try fileSystem.attach(Self.noLabel, as: caller)
         var entry = fuse_entry_param()
-        entry.ino = inode.identifier
-        entry.attr = node.attributes
-        entry.attr_timeout = timeout
-        entry.entry_timeout = timeout
+        if node == .command {
+            let inode = inodes.adopt(
+                handle, at: nextConversation(), virtual: node, command: CommandStream(perform))
+            entry.ino = inode.identifier
+        } else {
+            entry.ino = inodes.adopt(handle, at: .virtual(node), virtual: node).identifier
+            entry.attr_timeout = timeout
+            entry.entry_timeout = timeout
+        }
+        entry.attr = node.attributes()
         return entry
+    }
+
+    /// What `stat(2)` gives for something that is in no tree, and how long that holds.
+    func attributes(_ node: VirtualNode, _ inode: Inode) -> (stat, timeout: Double) {
+        guard let command = inode.command else { return (node.attributes(), timeout) }
+        return (node.attributes(byteCount: command.byteCount), 0)
     }
 
     /// 0 is the root of `main` and never an inode's number. Files of other trees get others than

@@ -11,6 +11,11 @@ struct InodePlace: Hashable, Sendable {
     static func virtual(_ node: VirtualNode) -> InodePlace {
         InodePlace(tree: .max, qidPath: node.rawValue)
     }
+
+    /// Of a file `ctl` that was looked up, by its number.
+    static func conversation(_ number: UInt64) -> InodePlace {
+        InodePlace(tree: .max - 1, qidPath: number)
+    }
 }
 
 /// A file that the kernel refers to, from its first lookup until it forgets it.
@@ -19,13 +24,19 @@ final class Inode: @unchecked Sendable {
     let place: InodePlace
     /// What it is where it is in no tree; `handle` is of no use then.
     let virtual: VirtualNode?
+    /// The conversation of a `ctl`.
+    let command: CommandStream?
     /// Lookups that the kernel has not forgotten; guarded by the table's lock.
     fileprivate var lookups: UInt64 = 1
 
-    init(handle: FileHandle, at place: InodePlace, virtual: VirtualNode? = nil) {
+    init(
+        handle: FileHandle, at place: InodePlace, virtual: VirtualNode? = nil,
+        command: CommandStream? = nil
+    ) {
         self.handle = handle
         self.place = place
         self.virtual = virtual
+        self.command = command
     }
 
     /// What the kernel calls it.
@@ -62,7 +73,8 @@ final class InodeTable: @unchecked Sendable {
 
     /// The inode of a file that was looked up once more; takes the handle over.
     func adopt(
-        _ handle: FileHandle, at place: InodePlace, virtual: VirtualNode? = nil
+        _ handle: FileHandle, at place: InodePlace, virtual: VirtualNode? = nil,
+        command: CommandStream? = nil
     ) -> Inode {
         if place == root.place {
             fileSystem.close(handle)
@@ -76,7 +88,7 @@ final class InodeTable: @unchecked Sendable {
                 }
                 lost[ObjectIdentifier(inode)] = inode
             }
-            let inode = Inode(handle: handle, at: place, virtual: virtual)
+            let inode = Inode(handle: handle, at: place, virtual: virtual, command: command)
             inodes[place] = inode
             _ = Unmanaged.passRetained(inode)
             return (inode, true)

@@ -25,6 +25,8 @@ final class Invalidation: @unchecked Sendable {
     private let lock = Lock()
     /// lock.
     private var queue: [Notice] = []
+    /// lock. Notices are being handed on.
+    private var isTelling = false
     /// lock. By tree.
     private var observers: [UInt32: TreeObserver] = [:]
     /// lock. Names of other trees' roots that the kernel was told, and when.
@@ -54,6 +56,19 @@ final class Invalidation: @unchecked Sendable {
         lock.locked {
             queue.append((change, tree))
             lock.signal()
+        }
+    }
+
+    /// The kernel is to read a file anew.
+    func noteContents(of place: InodePlace) {
+        note(.file(qidPath: place.qidPath), in: place.tree)
+    }
+
+    /// Waits a little until the kernel has heard what was noted. Not for long: it may be waiting for the
+    /// request that is being answered.
+    func settle() {
+        lock.locked {
+            for _ in 0..<50 where !queue.isEmpty || isTelling { lock.wait(nanoseconds: 1_000_000) }
         }
     }
 
@@ -113,11 +128,14 @@ final class Invalidation: @unchecked Sendable {
     /// What there is to be told, as soon as there is something; nil at the end.
     private func next() -> (notices: [Notice], ended: [Visit])? {
         lock.locked {
+            isTelling = false
+            lock.signal()
             while !isStopping {
                 let now = timespec.monotonic.nanoseconds
                 let ended = visits.filter { now - $0.time >= Self.visitNanoseconds }
                 if !queue.isEmpty || !ended.isEmpty {
                     defer { queue = [] }
+                    isTelling = true
                     visits.removeAll { now - $0.time >= Self.visitNanoseconds }
                     return (queue, ended)
                 }

@@ -63,6 +63,8 @@ public final class MountSession: @unchecked Sendable {
     static let noLabel = Array("dump".utf8)
     /// Trees beside the one that is mounted, by the names of their labels. Numbers are not used again.
     private let trees = Mutex<[[UInt8]: UInt32]>([:])
+    /// Files `ctl` that were looked up so far.
+    private let conversations = Atomic<UInt64>(0)
     /// Seconds that the kernel may believe what it was told: it is told when that changes.
     let timeout = 86400.0
     private(set) var caller = Caller(user: .none, isPermissive: true)
@@ -284,6 +286,21 @@ extension MountSession {
     /// Lets the kernel forget, soon, the states beside the branch that nobody is in.
     public func forgetVisits() {
         lock.locked { invalidation }?.endVisits()
+    }
+
+    /// The place of one more file `ctl`.
+    func nextConversation() -> InodePlace {
+        .conversation(conversations.wrappingAdd(1, ordering: .relaxed).newValue)
+    }
+
+    /// The kernel is to read a file anew that changes while nobody writes to it.
+    func forgetContents(of inode: Inode) {
+        lock.locked { invalidation }?.noteContents(of: inode.place)
+    }
+
+    /// Waits a little until it knows that it is to.
+    func settleContents() {
+        lock.locked { invalidation }?.settle()
     }
 
     /// Carries out a command of the console.

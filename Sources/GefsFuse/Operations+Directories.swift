@@ -7,7 +7,7 @@ import Synchronization
 ///
 /// An offset is the number of entries before it, `.` and `..` included: it stays good while entries
 /// come and go, since the names that were given out are remembered.
-final class OpenDirectory: OpenHandle {
+final class OpenDirectory: Sendable {
     let handle: FileHandle
     let tree: UInt32
     /// What it is where it is in no tree; `names` are all its names then.
@@ -41,6 +41,35 @@ final class OpenDirectory: OpenHandle {
                 names.append(name)
             }
         }
+    }
+}
+
+/// What the kernel calls it: it is retained from `makeIdentifier` until `close`.
+extension OpenDirectory {
+    func makeIdentifier() -> UInt64 {
+        UInt64(UInt(bitPattern: Unmanaged.passRetained(self).toOpaque()))
+    }
+
+    static func of(_ information: UnsafeMutablePointer<fuse_file_info>?) -> OpenDirectory? {
+        reference(information)?.takeUnretainedValue()
+    }
+
+    /// Closes what the kernel means; it does not name it again.
+    static func close(
+        _ information: UnsafeMutablePointer<fuse_file_info>?, of fileSystem: FileSystem
+    ) {
+        guard let reference = reference(information) else { return }
+        fileSystem.close(reference.takeUnretainedValue().handle)
+        reference.release()
+    }
+
+    private static func reference(
+        _ information: UnsafeMutablePointer<fuse_file_info>?
+    ) -> Unmanaged<OpenDirectory>? {
+        guard let information,
+            let pointer = UnsafeRawPointer(bitPattern: UInt(information.pointee.fh))
+        else { return nil }
+        return Unmanaged<OpenDirectory>.fromOpaque(pointer)
     }
 }
 
@@ -78,7 +107,7 @@ extension Request {
                 let names = try node.names(fileSystem)
                 information.pointee.fh = OpenDirectory(handle, node, names).makeIdentifier()
             } else {
-                let handle = try fileSystem.openUnchecked(inode.handle, OpenMode(.read))
+                let handle = try fileSystem.reference(inode.handle)
                 information.pointee.fh =
                     OpenDirectory(handle, in: inode.place.tree).makeIdentifier()
                 information.pointee.keep_cache = 1
@@ -153,7 +182,7 @@ private struct ListingPage {
     ) {
         var position = offset
         while position < 2 {
-            guard addDots(position, node.attributes) else { return }
+            guard addDots(position, node.attributes()) else { return }
             position += 1
         }
         while let name = directory.name(before: position - 1) {

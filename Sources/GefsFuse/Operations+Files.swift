@@ -2,43 +2,25 @@ import CFuse3
 import GefsEngine
 import Glibc
 
-/// A file that a program has open.
-final class OpenFile: OpenHandle {
-    let handle: FileHandle
-    let appends: Bool
-    /// What it is where it is no file of a tree.
-    let command: CommandStream?
-
-    init(_ handle: FileHandle, flags: Int32, command: CommandStream? = nil) {
-        self.handle = handle
-        self.command = command
-        appends = flags & O_APPEND != 0
-    }
-}
-
 /// Contents of files.
+///
+/// Nothing is to be done when a file is opened or closed: an inode's handle keeps the contents of a
+/// file without a name until the kernel forgets it, which is when nobody has it open any more. The
+/// kernel does without such requests, and makes files by `mknod`, once it was told so.
 extension MountSession {
     static func addFiles(to operations: inout fuse_lowlevel_ops) {
-        operations.open = { pointer, identifier, information in
-            guard let request = Request(pointer), let information else { return }
-            request.open(identifier, information)
+        operations.open = { pointer, _, _ in
+            Request(pointer)?.reply(error: ENOSYS)
         }
-        operations.create = { pointer, parent, name, mode, information in
-            guard let request = Request(pointer), let name, let information else { return }
-            request.create(name, in: parent, mode, information)
-        }
-        operations.release = { pointer, _, information in
+        operations.read = { pointer, identifier, size, offset, _ in
             guard let request = Request(pointer) else { return }
-            OpenFile.close(information, of: request.fileSystem)
-            request.reply(error: 0)
+            request.read(identifier, size, offset)
         }
-        operations.read = { pointer, _, size, offset, information in
-            guard let request = Request(pointer) else { return }
-            request.read(information, size, offset)
-        }
-        operations.write = { pointer, _, bytes, size, offset, information in
+        operations.write = { pointer, identifier, bytes, size, offset, information in
             guard let request = Request(pointer), let bytes else { return }
-            request.write(information, UnsafeRawBufferPointer(start: bytes, count: size), offset)
+            request.write(
+                identifier, UnsafeRawBufferPointer(start: bytes, count: size), offset,
+                appends: (information?.pointee.flags ?? 0) & O_APPEND != 0)
         }
         operations.fsync = { pointer, _, _, _ in
             guard let request = Request(pointer) else { return }
@@ -57,7 +39,7 @@ extension MountSession {
             request.seek(identifier, offset, whence)
         }
         operations.copy_file_range = {
-            pointer, _, source, from, _, target, to, count, flags in
+            pointer, source, from, _, target, to, _, count, flags in
             guard let request = Request(pointer) else { return }
             request.copy(source, from, target, to, count, flags)
         }
@@ -72,107 +54,45 @@ extension Request {
         }
     }
 
-    fileprivate func open(
-        _ identifier: fuse_ino_t, _ information: UnsafeMutablePointer<fuse_file_info>
-    ) {
-        perform { () throws(FileError) -> Void in
-            let inode = inode(identifier)
-            if inode.virtual != nil { return openCommand(information) }
-            let handle = try fileSystem.openUnchecked(inode.handle, OpenMode(.readWrite))
-            if information.pointee.flags & O_TRUNC != 0 {
-                var changes = PosixChanges()
-                changes.length = 0
-                do throws(FileError) {
-                    _ = try fileSystem.change(handle, changes, as: caller)
-                } catch {
-                    fileSystem.close(handle)
-                    throw error
-                }
-            }
-            let file = OpenFile(handle, flags: information.pointee.flags)
-            information.pointee.fh = file.makeIdentifier()
-            information.pointee.keep_cache = 1
-            if fuse_reply_open(pointer, information) != 0 {
-                OpenFile.close(information, of: fileSystem)
-            }
-        }
-    }
-
-    private func openCommand(_ information: UnsafeMutablePointer<fuse_file_info>) {
-        perform { () throws(FileError) -> Void in
-            let file = OpenFile(
-                try fileSystem.attach(MountSession.noLabel, as: caller),
-                flags: information.pointee.flags, command: CommandStream(session.perform))
-            information.pointee.fh = file.makeIdentifier()
-            information.pointee.direct_io = 1
-            information.pointee.nonseekable = 1
-            if fuse_reply_open(pointer, information) != 0 {
-                OpenFile.close(information, of: fileSystem)
-            }
-        }
-    }
-
-    fileprivate func create(
-        _ name: UnsafePointer<CChar>, in parent: fuse_ino_t, _ mode: mode_t,
-        _ information: UnsafeMutablePointer<fuse_file_info>
-    ) {
-        perform { () throws(FileError) -> Void in
-            let directory = inode(parent).handle
-            let creation = try creation(.file, mode, in: directory)
-            let (handle, status) = try name.withName {
-                (bytes) throws(FileError) -> (FileHandle, PosixStatus) in
-                try fileSystem.make(bytes, in: directory, creation, as: caller)
-            }
-            let file = OpenFile(
-                try fileSystem.openUnchecked(handle, OpenMode(.readWrite)),
-                flags: information.pointee.flags)
-            var entry = session.entry(
-                try fileSystem.reference(handle), status, in: inode(parent).place.tree)
-            information.pointee.fh = file.makeIdentifier()
-            information.pointee.keep_cache = 1
-            if fuse_reply_create(pointer, &entry, information) != 0 {
-                OpenFile.close(information, of: fileSystem)
-                session.inodes.forget(entry.ino, 1)
-            }
-        }
-    }
-
-    fileprivate func read(
-        _ information: UnsafeMutablePointer<fuse_file_info>?, _ size: Int, _ offset: off_t
-    ) {
-        guard let file = OpenFile.of(information), offset >= 0 else { return reply(error: EBADF) }
-        if let command = file.command {
-            let answer = command.read(atMost: size)
-            _ = answer.withUnsafeBytes { bytes in
-                fuse_reply_buf(
-                    pointer, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
-            }
-            return
-        }
+    fileprivate func read(_ identifier: fuse_ino_t, _ size: Int, _ offset: off_t) {
+        let inode = inode(identifier)
+        guard offset >= 0 else { return reply(error: EINVAL) }
+        if let command = inode.command { return read(command, inode, size, offset) }
         perform { () throws(FileError) -> Void in
             try session.buffers.withBuffer { (buffer) throws(FileError) -> Void in
                 let wanted = min(size, MountSession.transferBytesMax)
                 let count = try fileSystem.readUnchecked(
-                    file.handle, at: UInt64(offset),
+                    inode.handle, at: UInt64(offset),
                     into: UnsafeMutableRawBufferPointer(start: buffer, count: wanted), as: caller)
                 _ = fuse_reply_buf(pointer, buffer.assumingMemoryBound(to: CChar.self), count)
             }
         }
     }
 
+    private func read(_ command: CommandStream, _ inode: Inode, _ size: Int, _ offset: off_t) {
+        let part = command.read(at: Int(offset), atMost: size)
+        _ = part.withUnsafeBytes { bytes in
+            fuse_reply_buf(
+                pointer, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
+        }
+        // What the kernel has of the page ends here; the next answer goes on in it.
+        session.forgetContents(of: inode)
+    }
+
     fileprivate func write(
-        _ information: UnsafeMutablePointer<fuse_file_info>?, _ bytes: UnsafeRawBufferPointer,
-        _ offset: off_t
+        _ identifier: fuse_ino_t, _ bytes: UnsafeRawBufferPointer, _ offset: off_t, appends: Bool
     ) {
-        guard let file = OpenFile.of(information), offset >= 0 else { return reply(error: EBADF) }
-        if let command = file.command {
-            guard command.write(bytes) else { return reply(error: EINVAL) }
+        let inode = inode(identifier)
+        guard offset >= 0 else { return reply(error: EINVAL) }
+        if let command = inode.command {
+            session.settleContents()
+            guard command.write(bytes, at: Int(offset)) else { return reply(error: EINVAL) }
             fuse_reply_write(pointer, bytes.count)
             return
         }
         perform { () throws(FileError) -> Void in
             let count = try fileSystem.writeUnchecked(
-                file.handle, at: UInt64(offset), from: bytes, appends: file.appends, as: caller)
+                inode.handle, at: UInt64(offset), from: bytes, appends: appends, as: caller)
             fuse_reply_write(pointer, count)
         }
     }
@@ -220,12 +140,13 @@ extension Request {
     }
 
     fileprivate func copy(
-        _ source: off_t, _ from: UnsafeMutablePointer<fuse_file_info>?, _ target: off_t,
-        _ to: UnsafeMutablePointer<fuse_file_info>?, _ count: Int, _ flags: Int32
+        _ from: fuse_ino_t, _ source: off_t, _ to: fuse_ino_t, _ target: off_t, _ count: Int,
+        _ flags: Int32
     ) {
-        guard let from = OpenFile.of(from), let to = OpenFile.of(to), source >= 0, target >= 0,
-            flags == 0
-        else { return reply(error: EINVAL) }
+        let (from, to) = (inode(from), inode(to))
+        guard from.virtual == nil, to.virtual == nil, source >= 0, target >= 0, flags == 0 else {
+            return reply(error: EINVAL)
+        }
         perform { () throws(FileError) -> Void in
             try session.buffers.withBuffer { (buffer) throws(FileError) -> Void in
                 var done = 0

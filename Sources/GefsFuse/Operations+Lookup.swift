@@ -26,11 +26,7 @@ extension MountSession {
             guard let request = Request(pointer) else { return }
             request.perform { () throws(FileError) -> Void in
                 let inode = request.inode(identifier)
-                if let node = inode.virtual {
-                    var attributes = node.attributes
-                    fuse_reply_attr(request.pointer, &attributes, request.session.timeout)
-                    return
-                }
+                if let node = inode.virtual { return request.reply(attributesOf: node, inode) }
                 request.reply(
                     attributes: try request.fileSystem.posixStatus(inode.handle), inode)
             }
@@ -81,14 +77,14 @@ extension Request {
     fileprivate func setAttributes(
         _ identifier: fuse_ino_t, _ attributes: stat, _ fields: Int32
     ) {
-        if let node = inode(identifier).virtual {
+        let inode = inode(identifier)
+        if let node = inode.virtual {
             // What the shell's `>` asks for.
-            guard node == .command, fields & ~FUSE_SET_ATTR_SIZE == 0 else {
+            guard let command = inode.command, fields & ~FUSE_SET_ATTR_SIZE == 0 else {
                 return reply(error: EPERM)
             }
-            var attributes = node.attributes
-            fuse_reply_attr(pointer, &attributes, session.timeout)
-            return
+            command.clear()
+            return reply(attributesOf: node, inode)
         }
         var changes = PosixChanges()
         func has(_ field: Int32) -> Bool { fields & field != 0 }
@@ -121,7 +117,6 @@ extension Request {
             changes.modificationTime = attributes.st_mtim.nanoseconds
         }
         perform { () throws(FileError) -> Void in
-            let inode = inode(identifier)
             var status = try fileSystem.change(inode.handle, changes, as: caller)
             if changes.permissions != nil { status = try followMode(status, inode.handle) }
             reply(attributes: status, inode)

@@ -112,7 +112,7 @@ extension Request {
                 (bytes) throws(FileError) -> (FileHandle, PosixStatus) in
                 try fileSystem.make(bytes, in: directory, creation, as: caller)
             }
-            reply(try fileSystem.reference(handle), status, in: inode(parent))
+            reply(handle, status, in: inode(parent))
         }
     }
 

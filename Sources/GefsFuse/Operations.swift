@@ -30,14 +30,17 @@ extension MountSession {
         connection.congestion_threshold = 48
         var wanted = [
             FUSE_CAP_ASYNC_READ, FUSE_CAP_PARALLEL_DIROPS, FUSE_CAP_READDIRPLUS,
-            FUSE_CAP_READDIRPLUS_AUTO, FUSE_CAP_ATOMIC_O_TRUNC, FUSE_CAP_EXPORT_SUPPORT,
+            FUSE_CAP_READDIRPLUS_AUTO, FUSE_CAP_EXPORT_SUPPORT,
             FUSE_CAP_ASYNC_DIO, FUSE_CAP_CACHE_SYMLINKS, FUSE_CAP_EXPLICIT_INVAL_DATA,
         ]
         if fileSystem.isPosix { wanted += [FUSE_CAP_POSIX_ACL, FUSE_CAP_DONT_MASK] }
         for capability in wanted {
             connection.want |= connection.capable & UInt32(capability)
         }
-        connection.want &= ~UInt32(FUSE_CAP_AUTO_INVAL_DATA)
+        // Nobody is told when a file is opened, so neither that it is to be cut then: libfuse wants both.
+        for unwanted in [FUSE_CAP_AUTO_INVAL_DATA, FUSE_CAP_ATOMIC_O_TRUNC] {
+            connection.want &= ~UInt32(unwanted)
+        }
         connection.time_gran = 1
     }
 }

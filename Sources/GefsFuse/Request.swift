@@ -46,6 +46,11 @@ struct Request {
         }
     }
 
+    func reply(attributesOf node: VirtualNode, _ inode: Inode) {
+        var (attributes, timeout) = session.attributes(node, inode)
+        fuse_reply_attr(pointer, &attributes, timeout)
+    }
+
     func reply(attributes status: PosixStatus, _ inode: Inode) {
         var attributes = session.attributes(status, inode.handle, in: inode.place.tree)
         fuse_reply_attr(pointer, &attributes, session.timeout)

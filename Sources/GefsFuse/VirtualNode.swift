@@ -55,47 +55,16 @@ enum VirtualNode: UInt64, Sendable {
     }
 
     /// What `stat(2)` gives for it.
-    var attributes: stat {
+    ///
+    /// - Parameter byteCount: its length.
+    func attributes(byteCount: Int = 0) -> stat {
         var result = stat()
+        result.st_size = off_t(byteCount)
         result.st_ino = ino_t(UInt64.max - 1 - rawValue)
         result.st_mode = isDirectory ? S_IFDIR | 0o555 : S_IFREG | 0o600
         result.st_nlink = isDirectory ? 2 : 1
         result.st_uid = geteuid()
         result.st_gid = getegid()
         return result
-    }
-}
-
-/// A `ctl` that a program has open: each write is a command, and what it said is read from it.
-final class CommandStream: Sendable {
-    private let perform: @Sendable (String) -> (answer: String, isDone: Bool)
-    private let lock = Lock()
-    /// lock.
-    private nonisolated(unsafe) var answer: [UInt8] = []
-
-    init(_ perform: @escaping @Sendable (String) -> (answer: String, isDone: Bool)) {
-        self.perform = perform
-    }
-
-    /// Carries out the lines of one write; false where one of them was refused.
-    func write(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        var answers: [UInt8] = []
-        var isDone = true
-        for line in bytes.split(separator: UInt8(ascii: "\n")) where isDone {
-            let result = perform(String(decoding: line, as: UTF8.self))
-            answers += Array(result.answer.utf8)
-            isDone = result.isDone
-        }
-        lock.locked { answer = answers }
-        return isDone
-    }
-
-    /// What is left of the answer, wherever in a file the program thinks that it is.
-    func read(atMost count: Int) -> [UInt8] {
-        lock.locked {
-            let part = Array(answer.prefix(count))
-            answer.removeFirst(part.count)
-            return part
-        }
     }
 }

@@ -16,7 +16,7 @@ extension Branch {
 
     /// Refuses changes of contents that nobody can see any more.
     func checkWritable(contentsOf node: FileNode) throws(FileError) {
-        if node.isLost || (node.isRemoved && node.handles == node.idleHandles) { throw .removed }
+        if node.isLost { throw .removed }
         try checkWritable()
     }
 

@@ -19,8 +19,6 @@ public final class FileHandle: @unchecked Sendable {
     let lock = Lock()
     var mode: OpenMode?
     var isClosed = false
-    /// Counted in the node's `idleHandles`. Guarded by the branch's lock.
-    var isIdle = false
     var listing = DirectoryListing()
 
     init(_ fileSystem: FileSystem, node: FileNode?, parentProtection: Protection?) {

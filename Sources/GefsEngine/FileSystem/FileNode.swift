@@ -18,9 +18,6 @@ final class FileNode: @unchecked Sendable {
     var references = 0
     /// Handles alone.
     var handles = 0
-    /// Handles among them that only refer to the file, as a kernel's inodes do: they do not keep its
-    /// contents when it loses its name.
-    var idleHandles = 0
     var isRemoved = false
     /// The file is in none of the branch's layers, not even its contents: the branch went back to
     /// a state that has it not. `isRemoved` is set as well.

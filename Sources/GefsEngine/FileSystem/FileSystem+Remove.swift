@@ -177,7 +177,7 @@ extension Branch {
     /// when the file is closed. Lock held.
     private func removeContents(of node: FileNode, _ data: DataKeys) {
         let qid = node.qidPath
-        let isHeldElsewhere = node.handles - node.idleHandles > 1
+        let isHeldElsewhere = node.handles > 1
         let hasData = !data.indices.isEmpty || data.hasMore || clears[qid] != nil
         if isHeldElsewhere, node.entry.length > 0 {
             startClear(qid, from: 0)

@@ -202,7 +202,6 @@ extension FileSystem {
         let branch = node.branch
         let job = branch.lock.locked { () -> ClearJob? in
             node.handles -= 1
-            if handle.isIdle { node.idleHandles -= 1 }
             if let place = handle.place {
                 handle.place = nil
                 _ = branch.release(place.parent)

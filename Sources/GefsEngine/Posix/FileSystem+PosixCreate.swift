@@ -9,7 +9,7 @@ import GefsFormat
 extension FileSystem {
     /// Makes a file of any kind in a directory, with its content, wholly or not at all.
     ///
-    /// - Returns: a handle on it, open for reading and writing.
+    /// - Returns: a handle on it.
     /// - Throws: `.exists`, `.removed` for a directory without a name, `.badName`, `.nameTooLong`,
     ///   `.volumeFull`, `.readOnly`.
     public func make(
@@ -35,9 +35,7 @@ extension FileSystem {
                 return (node, node.posixStatus)
             }
         }
-        let handle = FileHandle(self, node: node, parentProtection: nil)
-        handle.mode = OpenMode(.readWrite)
-        return (handle, status)
+        return (FileHandle(self, node: node, parentProtection: nil), status)
     }
 }
 

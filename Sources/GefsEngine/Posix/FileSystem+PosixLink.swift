@@ -29,11 +29,9 @@ extension FileSystem {
                 try branch.addName(place, of: node, as: caller)
                 node.references += 1
                 node.handles += 1
-                node.idleHandles += 1
                 branch.addUserAgain()
                 let handle = FileHandle(
                     self, node: node, parentProtection: Protection(parent.entry))
-                handle.isIdle = true
                 handle.place = place
                 parent.references += 1
                 return (handle, node.posixStatus)

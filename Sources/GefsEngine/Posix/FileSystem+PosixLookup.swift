@@ -3,7 +3,8 @@ import GefsFormat
 /// What the kernel asks of files: it has checked permissions, and refers to files by handle.
 ///
 /// The rules of 9P do not hold here: modes are kept as they are asked for, and a handle does not
-/// change what it refers to. Every operation is seen by others at once and wholly, as those of 9P.
+/// change what it refers to: a file that loses its last name keeps its contents until the last handle
+/// on it is closed. Every operation is seen by others at once and wholly, as those of 9P.
 extension FileSystem {
     /// A handle on the entry `name` of a directory, and what `stat` tells of it.
     ///
@@ -13,30 +14,11 @@ extension FileSystem {
     ) throws(FileError) -> (FileHandle, PosixStatus) {
         let handle = try walk(from: directory, name, as: caller)
         do throws(FileError) {
-            return (handle, try idle(handle))
+            return (handle, try posixStatus(handle))
         } catch {
             close(handle)
             throw error
         }
-    }
-
-    /// Makes a handle one that only refers to its file: it does not keep the contents of a file
-    /// that loses its name.
-    func idle(_ handle: FileHandle) throws(FileError) -> PosixStatus {
-        guard let node = handle.node else { throw .notFound }
-        return node.branch.lock.locked {
-            if !handle.isIdle {
-                handle.isIdle = true
-                node.idleHandles += 1
-            }
-            return node.posixStatus
-        }
-    }
-
-    /// A new file's open handle as one that only refers to it.
-    public func reference(_ handle: FileHandle) throws(FileError) -> FileHandle {
-        _ = try idle(handle)
-        return handle
     }
 
     /// What `stat` tells of a file, also of one without a name that is still open.
@@ -48,24 +30,18 @@ extension FileSystem {
         }
     }
 
-    /// Another handle on the same file, open without a check.
+    /// Another handle on the same file.
     ///
-    /// - Throws: `.removed` where the file has lost its name before anybody had it open.
-    public func openUnchecked(
-        _ handle: FileHandle, _ mode: OpenMode
-    ) throws(FileError) -> FileHandle {
+    /// - Throws: `.removed` where the branch has gone back to a state without it.
+    public func reference(_ handle: FileHandle) throws(FileError) -> FileHandle {
         guard let node = handle.node else { throw .notFound }
         try node.branch.lock.locked { () throws(FileError) -> Void in
-            if node.isLost || (node.isRemoved && node.handles == node.idleHandles) {
-                throw .removed
-            }
+            if node.isLost { throw .removed }
             node.references += 1
             node.handles += 1
             node.branch.addUserAgain()
         }
-        let opened = FileHandle(self, node: node, parentProtection: nil)
-        opened.mode = mode
-        return opened
+        return FileHandle(self, node: node, parentProtection: nil)
     }
 
     /// The parent of a directory; of a root itself.

@@ -102,16 +102,18 @@ struct PosixTests {
     }
 
     @Test
-    func `a file that the kernel only refers to loses its contents with its name`() throws {
+    func `a file keeps its contents behind its name as long as somebody refers to it`() throws {
         let volume = try TestVolume()
         let root = try volume.fileSystem.attach(Array("main".utf8), as: caller)
         let made = try make(volume, "f", in: root, [1, 2, 3])
-        let inode = try volume.fileSystem.reference(made)
+        let second = try volume.fileSystem.reference(made)
+        volume.fileSystem.close(made)
         try remove(volume, "f", in: root)
-        #expect(throws: FileError.removed) {
-            try volume.fileSystem.openUnchecked(inode, OpenMode(.readWrite))
-        }
-        volume.fileSystem.close(inode)
+        try volume.fileSystem.sync(as: caller)
+        #expect(try volume.fileSystem.content(of: second, atMost: 9, as: caller) == [1, 2, 3])
+        #expect(try volume.fileSystem.posixStatus(second).length == 3)
+        volume.fileSystem.close(second)
+        volume.fileSystem.drainReclaims()
         volume.fileSystem.close(root)
         try volume.fileSystem.close()
         check(volume.device.image(after: volume.device.events.count))
@@ -158,7 +160,7 @@ struct PosixTests {
                     mode: isDirectory ? ModeBits.directory | 0o755 : 0o644, isDirectory ? [] : [9])
                 let number = try volume.fileSystem.posixStatus(handle).qidPath
                 model[number] = Place(parent: from, name: old, isDirectory: isDirectory)
-                handles[number] = try volume.fileSystem.reference(handle)
+                handles[number] = handle
                 continue
             }
             let target = model.first { $0.value.parent == to && $0.value.name == new }
