@@ -54,9 +54,17 @@ extension Request {
         }
     }
 
+    /// What names begin with that programs know: others mean nothing to the kernel, which lets them
+    /// pass. Source: xattr(7).
+    private static let namespaces = ["user.", "trusted.", "security.", "system.posix_acl_"]
+        .map { Array($0.utf8) }
+
     fileprivate func setAttribute(
         _ identifier: fuse_ino_t, _ name: [UInt8], _ value: [UInt8]?, _ flags: Int32
     ) {
+        guard Self.namespaces.contains(where: { name.starts(with: $0) }) else {
+            return reply(error: EOPNOTSUPP)
+        }
         let rule: AttributeRule
         switch flags {
         case 0: rule = .createOrReplace

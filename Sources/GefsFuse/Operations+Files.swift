@@ -18,9 +18,13 @@ extension MountSession {
         }
         operations.write = { pointer, identifier, bytes, size, offset, information in
             guard let request = Request(pointer), let bytes else { return }
+            // What a program has changed in a mapping belongs where it was.
+            let appends = information.map {
+                $0.pointee.flags & O_APPEND != 0 && $0.pointee.writepage == 0
+            }
             request.write(
                 identifier, UnsafeRawBufferPointer(start: bytes, count: size), offset,
-                appends: (information?.pointee.flags ?? 0) & O_APPEND != 0)
+                appends: appends ?? false)
         }
         operations.fsync = { pointer, _, _, _ in
             guard let request = Request(pointer) else { return }

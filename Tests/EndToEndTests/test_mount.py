@@ -1,6 +1,7 @@
 """An image as a file system of the host, and through 9P at the same time."""
 import contextlib
 import errno
+import mmap
 import os
 import random
 import shutil
@@ -187,6 +188,26 @@ class Programs(Mounted):
         self.assertEqual((place / "p").read_bytes(), data + bytes(100000))
         subprocess.run(["cp", "--sparse=always", str(place / "p"), str(place / "q")], check=True)
         self.assertEqual((place / "q").read_bytes(), data + bytes(100000))
+        self.unmount(place)
+
+    def test_a_mapping_of_what_is_appended_to(self):
+        place = self.mount()
+        with open(place / "f", "a+b", buffering=0) as file:
+            file.write(b"a" * 10000)
+            with mmap.mmap(file.fileno(), 0) as mapping:
+                mapping[:4] = b"HEAD"
+            file.write(b"tail")
+        self.unmount(place)
+        self.assertEqual(
+            harness.run("cat", self.image, "/f").stdout, b"HEAD" + b"a" * 9996 + b"tail")
+
+    def test_who_changes_a_program_takes_its_rights_away(self):
+        place = self.mount()
+        for change in (": > p", "echo >> p", "truncate -s 3 p"):
+            (place / "p").write_bytes(b"program")
+            os.chmod(place / "p", 0o6777)
+            subprocess.run(["sh", "-c", change], cwd=place, user=1, group=1, extra_groups=[], check=True)
+            self.assertEqual(stat.S_IMODE(os.stat(place / "p").st_mode), 0o777, change)
         self.unmount(place)
 
     def test_a_listing_survives_changes(self):

@@ -58,6 +58,7 @@ class Features(Posix):
         os.setxattr(place / "f", "user.long", long)
         os.setxattr(place / "f", "user.empty", b"")
         self.assertEqual(error_of(os.setxattr, place / "f", "user.short", b"x", os.XATTR_CREATE), "EEXIST")
+        self.assertEqual(error_of(os.setxattr, place / "f", "nobody.knows", b"x"), "ENOTSUP")
         self.assertEqual(error_of(os.setxattr, place / "f", "user.none", b"x", os.XATTR_REPLACE), "ENODATA")
         self.unmount_posix(place)
         place = self.mount_posix(image=self.image)

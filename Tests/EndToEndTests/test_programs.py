@@ -1,8 +1,10 @@
 """Everyday programs on a mounted image: git, tar, rsync, SQLite, compilers, loop devices, and what they rely on."""
 import contextlib
+import functools
 import hashlib
 import mmap
 import os
+import pathlib
 import random
 import shutil
 import signal
@@ -10,6 +12,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import unittest
 
@@ -21,7 +24,8 @@ from test_mount import Mounted, can_mount, error_of
 ENVIRONMENT = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null",
                "GIT_TERMINAL_PROMPT": "0", "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b",
                "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b", "PYTHONDONTWRITEBYTECODE": ""}
-SECONDS_MAX = 120
+# Long enough for a machine that is busy with other things: what takes it hangs.
+SECONDS_MAX = 600
 
 
 def described(folder, times=stat.S_IFMT):
@@ -81,6 +85,19 @@ def make_tree(folder, files, chance, links=False, controls=False, name_bytes=244
 def chance_of(test):
     """Numbers that depend on the seed and on the test alone."""
     return random.Random("%d %s" % (harness.SEED, test.id()))
+
+
+@functools.cache
+def downloaded_package():
+    """The contents of a small package of the host's system; None without a network."""
+    command = ["apt-get", "-q", "-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=5",
+               "-o", "Acquire::https::Timeout=5", "download", "hello"]
+    with tempfile.TemporaryDirectory(prefix="gefs-") as folder:
+        try:
+            subprocess.run(command, cwd=folder, capture_output=True, stdin=subprocess.DEVNULL, timeout=15, check=True)
+        except subprocess.SubprocessError:
+            return None
+        return next(path.read_bytes() for path in pathlib.Path(folder).glob("*.deb"))
 
 
 class Volume(Mounted):
@@ -159,16 +176,16 @@ class Programs(Volume):
         source = self.folder / "source"
         self.shell("git init -q -b main '%s'" % source, self.folder)
         subprocess.run(["git", "-C", source, "fast-import", "--quiet"], check=True, timeout=SECONDS_MAX,
-                       input=b"".join(history(chance_of(self), 2500, 300)), env={**os.environ, **ENVIRONMENT})
+                       input=b"".join(history(chance_of(self), 2000, 200)), env={**os.environ, **ENVIRONMENT})
         place = self.mount()
         self.shell("""
             git clone -q '%s' r && cd r
             git config gc.auto 0
-            git checkout -q -b work HEAD~200
+            git checkout -q -b work HEAD~150
             echo text > new && git add new && git commit -qm new
             git checkout -q main
             git merge -q --no-edit work
-            git stash list
+            echo changed > new && git stash -q && git stash pop -q && git checkout -q new
             test -z "$(git status --porcelain --ignored)"
             git gc -q --aggressive --prune=now
             git fsck --full --strict
@@ -185,7 +202,8 @@ class Programs(Volume):
             git -C back fsck --full --strict
             diff -r --no-dereference -x .git back '%(place)s'/r
         """ % {"place": place}, self.folder)
-        self.assertEqual(self.shell("git -C back rev-parse HEAD main origin/work 'main^{tree}'", self.folder), before)
+        after = self.shell("git -C back rev-parse HEAD main origin/work 'main^{tree}'", self.folder)
+        self.assertEqual(after, before)
         self.unmount(place)
 
     def test_tar(self):
@@ -285,14 +303,11 @@ class Programs(Volume):
 
     def test_a_package_from_the_net(self):
         self.needs("apt-get", "dpkg-deb")
-        command = ["apt-get", "-q", "-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=5",
-                   "-o", "Acquire::https::Timeout=5", "download", "hello"]
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            subprocess.run(command, cwd=self.folder, capture_output=True, stdin=subprocess.DEVNULL, timeout=15)
-        packages = list(self.folder.glob("*.deb"))
-        if not packages:
+        package = downloaded_package()
+        if package is None:
             self.skipTest("there is no package to be had")
-        self.unpacked_package(packages[0])
+        (self.folder / "net.deb").write_bytes(package)
+        self.unpacked_package(self.folder / "net.deb")
 
     def test_sqlite_loses_nothing_that_was_committed(self):
         """Eight processes write through the log of one database while the file system is killed under them."""
@@ -314,7 +329,7 @@ class Programs(Volume):
         first, printed = 0, []
 
         def rows():
-            # The last line may be half of one while its process is about to be killed; none is afterwards.
+            # Of a line that is being written the end is missing.
             for path in printed:
                 yield from map(int, path.read_text().split("\n")[:-1])
 
@@ -400,7 +415,7 @@ class Programs(Volume):
         self.shell("""
             mkdir -p d/e && for n in $(seq 300); do echo "$n" > "d/e/$n"; done
             test "$(find d -type f | wc -l)" = 300
-            test "$(find d -name '1*' -size -1k -o -name '1??' -newer a | wc -l)" -ge 0
+            test "$(find d -newer a -name '1??' | wc -l)" = 100
             test "$(find d -type f -printf '%s\\n' | sort -u | tr '\\n' ' ')" = "2 3 4 "
             find d/e -name '29?' -delete && test "$(ls d/e | wc -l)" = 290
             test "$(find d/e -type f -print0 | xargs -0 cat | wc -l)" = 290
@@ -421,7 +436,7 @@ class Programs(Volume):
             dd if=/dev/zero of=z bs=1M count=20 conv=sparse status=none && test "$(stat -c %s z)" = 20971520
             cmp -n 20971520 z /dev/zero
             touch -d 1999-12-31T23:59:59.123456789Z t && test "$(stat -c %.9Y t)" = 946684799.123456789
-            cp -p t p && test "$(stat -c %.9Y p)" = 946684799.123456789 && test t -nt a && exit 1 || true
+            cp -p t p && test "$(stat -c %.9Y p)" = 946684799.123456789 && test t -ot a
             split -b 10000 a part. && cat part.* | cmp - a && rm part.*
             shred -u p && test ! -e p
             flock a true && mktemp -p . && sync && sync -f . && sync a
@@ -548,7 +563,7 @@ class Programs(Volume):
             with process.stdin, process.stdout:
                 self.assertEqual(process.stdout.readline(), "%d\n" % sum(range(30)))
                 # Some kernels let it happen: it is to be like on the host's own file system, which comes first.
-                found = error_of(os.close, os.open(program, os.O_RDONLY)) or error_of(os.open, program, os.O_WRONLY)
+                found = error_of(lambda: os.close(os.open(program, os.O_WRONLY)))
                 if program.parent == self.folder:
                     expected = found
                 self.assertEqual(found, expected)
