@@ -47,8 +47,8 @@ extension Branch {
     ) throws(FileError) {
         var needed = promise(forPutting: node.key, valueBytes: DirectoryEntry.posixByteCount)
         needed += SpacePromise(keys: 1, bytes: 64)
-        try take(
-            needed, as: caller, drawsOnReserve: false)
+        let shrinks = changes.length.map { $0 < UInt64(bitPattern: node.entry.length) } ?? false
+        try take(needed, as: caller, drawsOnReserve: shrinks)
         let now = volume.now()
         if let length = changes.length {
             if length < UInt64(bitPattern: node.entry.length) {

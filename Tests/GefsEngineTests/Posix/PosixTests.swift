@@ -120,6 +120,43 @@ struct PosixTests {
     }
 
     @Test
+    func `a file is cut on a disk that has no room for anything else`() throws {
+        let volume = try TestVolume()
+        let fileSystem = volume.fileSystem
+        let root = try fileSystem.attach(Array("main".utf8), as: caller)
+        let file = try make(volume, "f", in: root)
+        let part = [UInt8](repeating: 7, count: 1 << 20)
+        var length: UInt64 = 0
+        while true {
+            do throws(FileError) {
+                length += UInt64(
+                    try part.withBytes { bytes throws(FileError) in
+                        try fileSystem.writeUnchecked(file, at: length, from: bytes, as: caller)
+                    })
+            } catch .volumeFull {
+                break
+            }
+        }
+        // What is left goes, too.
+        var count = 0
+        #expect(throws: FileError.volumeFull) {
+            while true {
+                fileSystem.close(try make(volume, "n\(count)", in: root))
+                count += 1
+            }
+        }
+        for length: UInt64 in [length - 1, length / 2, 5, 0] {
+            var changes = PosixChanges()
+            changes.length = length
+            #expect(try fileSystem.change(file, changes, as: caller).length == length)
+        }
+        fileSystem.close(file)
+        fileSystem.close(root)
+        try fileSystem.close()
+        check(volume.device.image(after: volume.device.events.count))
+    }
+
+    @Test
     func `random renames agree with a model, and no directory gets below itself`() throws {
         let volume = try TestVolume()
         let seed = RandomWorkload.seeds([1]).last ?? 1
