@@ -33,17 +33,16 @@ extension Rescue {
         let parts = try makeParts()
         let snapshots = LayeredTree(found, try snapshotLayers())
         var candidates: [RescueCandidate] = []
-        var known: [UInt64: Int64] = [:]
+        var newestKnown: UInt64 = 0
         for (name, record, layer) in try labels(in: snapshots) {
+            newestKnown = max(newestKnown, record.generation.rawValue)
             let isCommitted = snapshots.layers[layer].generation == .max
-            let label = try candidate(name, record, isCommitted: isCommitted, snapshots, parts)
-            let root = label.tree.hasRoot ? label.layers.first?.root : nil
-            known[record.generation.rawValue] = root.map { found[$0].newestTime } ?? .min
-            candidates.append(label)
+            candidates.append(
+                try candidate(name, record, isCommitted: isCommitted, snapshots, parts))
         }
         // What a superblock names is complete; else there may be states that no label tells of.
         if !candidates.contains(where: { $0.tree.origin == .superblock }) {
-            candidates += candidates.isEmpty ? nameless(parts) : newer(parts, than: known)
+            candidates += nameless(parts, newerThan: candidates.isEmpty ? nil : newestKnown)
         }
         candidates.sort { $0.tree.name.lexicographicallyPrecedes($1.tree.name) }
         return candidates
@@ -190,46 +189,27 @@ extension Rescue {
         }
     }
 
-    /// Trees where there is no label at all, one for each root directory.
-    private func nameless(_ parts: [Part]) -> [RescueCandidate] {
-        var heads = Set(parts.compactMap(\.rootQid))
-        if heads.isEmpty, !parts.isEmpty { heads = [0] }
+    /// Trees for roots that no label tells of, one for each root directory.
+    private func nameless(_ parts: [Part], newerThan known: UInt64?) -> [RescueCandidate] {
+        let newer = parts.filter { part in
+            !part.isRoot && !part.layer.isUnverified
+                && known.map { part.layer.generation > $0 } ?? true
+        }
+        var heads = Set(newer.compactMap(\.rootQid))
+        if known == nil {
+            heads.formUnion(parts.compactMap(\.rootQid))
+            if heads.isEmpty, !parts.isEmpty { heads = [0] }
+        }
         return heads.sorted().map { rootQid in
-            let name = rootQid == 0 ? "recovered" : "recovered-QID\(rootQid)"
-            return nameless(name, parts, rootQid: rootQid, generation: .max)
+            let layers = Self.limited(
+                parts.filter { $0.rootQid == nil || $0.rootQid == rootQid }.map(\.layer))
+            let isFirst = rootQid == 0
+            let tree = RescuableTree(
+                name: Array((isFirst ? "recovered" : "recovered-QID\(rootQid)").utf8),
+                generation: nil, isMutable: true, origin: .scan, hasRoot: true,
+                olderLayers: max(0, layers.count - 1))
+            return RescueCandidate(tree: tree, layers: layers, rootQid: rootQid)
         }
-    }
-
-    /// States of branches that are newer than what the labels tell of: the snapshot tree that named
-    /// them is lost, and the one before it is what is left.
-    ///
-    /// - Parameter known: the time of the newest change that the root of a label has, by generation.
-    private func newer(_ parts: [Part], than known: [UInt64: Int64]) -> [RescueCandidate] {
-        let newest = known.keys.max() ?? 0
-        var heads: [UInt64: UInt64] = [:]
-        for part in parts where !part.isRoot && !part.layer.isUnverified {
-            let generation = part.layer.generation
-            let isNewer = generation > newest || known[generation].map { part.time > $0 } ?? false
-            guard isNewer else { continue }
-            heads[generation] = heads[generation] ?? part.rootQid
-        }
-        return heads.sorted { $0.key > $1.key }.enumerated().map { index, head in
-            let name = index == 0 ? "recovered" : "recovered-\(head.key)"
-            return nameless(name, parts, rootQid: head.value, generation: head.key)
-        }
-    }
-
-    private func nameless(
-        _ name: String, _ parts: [Part], rootQid: UInt64, generation: UInt64
-    ) -> RescueCandidate {
-        let layers = Self.limited(
-            parts.filter {
-                ($0.rootQid == nil || $0.rootQid == rootQid) && $0.layer.generation <= generation
-            }.map(\.layer))
-        let tree = RescuableTree(
-            name: Array(name.utf8), generation: nil, isMutable: true, origin: .scan, hasRoot: true,
-            olderLayers: max(0, layers.count - 1))
-        return RescueCandidate(tree: tree, layers: layers, rootQid: rootQid)
     }
 
     // MARK: Parts

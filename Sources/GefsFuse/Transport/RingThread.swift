@@ -12,6 +12,8 @@ final class RingThread {
     private let processor: Int
     private let ring: OpaquePointer
     private let entry = RingEntry()
+    /// A request was there as soon as the entry was.
+    private var hasRequest = false
 
     /// The entry whose request this thread is answering.
     static var current: RingEntry? {
@@ -67,10 +69,10 @@ final class RingThread {
             return cring_submit(ring)
         }
         guard result == 0 else { throw .register(-result) }
-        var refusal: Int32 = 0
-        if cring_next(ring, &refusal) == Int32(CRING_COMMAND.rawValue), refusal < 0 {
-            throw .register(-refusal)
-        }
+        var answer: Int32 = 0
+        guard cring_next(ring, &answer) == Int32(CRING_COMMAND.rawValue) else { return }
+        if answer < 0 { throw .register(-answer) }
+        hasRequest = true
     }
 
     /// Answers until the connection or the mount ends.
@@ -79,6 +81,10 @@ final class RingThread {
     func run(_ session: OpaquePointer, on device: Int32) throws(RingError) {
         pthread_setspecific(Self.key, Unmanaged.passUnretained(entry).toOpaque())
         defer { pthread_setspecific(Self.key, nil) }
+        if hasRequest {
+            answer(session)
+            submit(.commitAndFetch, to: device)
+        }
         while true {
             var result: Int32 = 0
             var event = cring_wait(ring, &result)
