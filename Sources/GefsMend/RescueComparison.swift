@@ -36,6 +36,7 @@ struct RescueComparison {
             faults.append("cannot be rescued: \(error)")
             return
         }
+        let unreadable = damage.damaged.union(damage.flipped)
         for (label, files) in map.files {
             // A tree may be found without its label, or without the label of the last commit.
             let trees = (rescued[label].map { [$0] } ?? []) + rescued.values
@@ -47,7 +48,7 @@ struct RescueComparison {
                     keptFiles += 1
                 } else {
                     lostFiles += 1
-                    if file.needs.union(file.needsAbove).isDisjoint(with: damage.damaged) {
+                    if file.needs.union(file.needsAbove).isDisjoint(with: unreadable) {
                         faults.append("\(label): \(path) is not rescued")
                     }
                 }
