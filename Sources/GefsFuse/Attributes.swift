@@ -68,17 +68,17 @@ extension MountSession {
     /// The same of something that is in no tree.
     func entry(_ node: VirtualNode) throws(FileError) -> fuse_entry_param {
         let handle = try fileSystem.attach(Self.noLabel, as: caller)
-        var entry = fuse_entry_param()
-        if node == .command {
-            let inode = inodes.adopt(
+        let inode =
+            node == .command
+            ? inodes.adopt(
                 handle, at: nextConversation(), virtual: node, command: CommandStream(perform))
-            entry.ino = inode.identifier
-        } else {
-            entry.ino = inodes.adopt(handle, at: .virtual(node), virtual: node).identifier
-            entry.attr_timeout = timeout
-            entry.entry_timeout = timeout
-        }
-        entry.attr = node.attributes()
+            : inodes.adopt(handle, at: .virtual(node), virtual: node)
+        let (attributes, timeout) = attributes(node, inode)
+        var entry = fuse_entry_param()
+        entry.ino = inode.identifier
+        entry.attr = attributes
+        entry.attr_timeout = timeout
+        entry.entry_timeout = timeout
         return entry
     }
 

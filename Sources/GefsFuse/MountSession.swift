@@ -116,10 +116,13 @@ public final class MountSession: @unchecked Sendable {
     /// Requests come over io_uring where the kernel has that and it works, or else over the device.
     public func mount() throws(MountError) {
         var isMade = false
-        if options.mayUseRing, let ring = try? RingTransport(complain: options.complain) {
-            defer { if self.ring == nil { ring.stop() } }
-            isMade = try KernelRing.withOffer { () throws(MountError) -> Bool in
-                try connect(over: ring)
+        if options.mayUseRing {
+            isMade = try KernelRing.withOffer { (isOffered) throws(MountError) -> Bool in
+                guard isOffered, let ring = try? RingTransport(complain: options.complain) else {
+                    return false
+                }
+                defer { if self.ring == nil { ring.stop() } }
+                return try connect(over: ring)
             }
         }
         if !isMade { _ = try connect(over: nil) }

@@ -125,7 +125,7 @@ public struct RepairTrial {
         // Whoever forges makes all hashes fit but those that older states have of the same nodes, and
         // older states are all that vouches for them here.
         guard damage.forged.isEmpty else { return }
-        let comparison = RescueComparison(map, damage.image, damage)
+        let comparison = RescueComparison(map, damage)
         keptFiles += comparison.keptFiles
         lostFiles += comparison.lostFiles
         for fault in comparison.faults.prefix(5) { fail(fault) }

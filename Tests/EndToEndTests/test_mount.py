@@ -30,6 +30,10 @@ class Mounted(harness.TemporaryFolder):
         self.addCleanup(subprocess.run, ["fusermount3", "-u", "-q", "-z", str(place)], stderr=subprocess.DEVNULL)
         return place
 
+    def process(self):
+        """The process that mounts."""
+        return harness.run_json("info", self.image)[0]["server"]["process"]
+
     def unmount(self, place):
         harness.run("umount", place)
         self.assertFalse(os.path.ismount(place))
@@ -299,10 +303,9 @@ class Programs(Mounted):
                 file.flush()
                 if number < 40:
                     os.fsync(file.fileno())
-        pids = subprocess.run(["pgrep", "-f", "mount %s" % self.image], capture_output=True, text=True).stdout.split()
-        self.assertTrue(pids)
-        for pid in pids:
-            os.kill(int(pid), 9)
+        process = self.process()
+        self.assertTrue(process)
+        os.kill(process, signal.SIGKILL)
         self.assertIn(error_of(os.listdir, place), ("ENOTCONN", "ECONNABORTED", "ECANCELED"))
         subprocess.run(["fusermount3", "-u", str(place)], check=True)
         place = self.mount(image=self.image)
@@ -325,16 +328,12 @@ RING_SETTING = "/sys/module/fuse/parameters/enable_uring"
 @can_mount
 @unittest.skipUnless(os.path.exists(RING_SETTING), "the kernel does not speak FUSE over io_uring")
 class Ring(Mounted):
-    def processes(self):
-        found = subprocess.run(["pgrep", "-f", "mount %s" % self.image], capture_output=True, text=True)
-        return [int(word) for word in found.stdout.split()]
-
     def rings(self):
+        folder = "/proc/%d/fd" % self.process()
         count = 0
-        for process in self.processes():
-            for name in os.listdir("/proc/%d/fd" % process):
-                with contextlib.suppress(FileNotFoundError):
-                    count += "io_uring" in os.readlink("/proc/%d/fd/%s" % (process, name))
+        for name in os.listdir(folder):
+            with contextlib.suppress(FileNotFoundError):
+                count += "io_uring" in os.readlink("%s/%s" % (folder, name))
         return count
 
     def test_root_has_it_on_while_it_mounts(self):
@@ -354,8 +353,7 @@ class Ring(Mounted):
         work = "cd %s; mkdir $$; cd $$; n=0; while echo $n > f$((n %% 50)) && cat f0 > /dev/null; do n=$((n + 1)); done"
         workers = [subprocess.Popen(["sh", "-c", work % place], stderr=subprocess.DEVNULL) for _ in range(16)]
         harness.wait_until(lambda: len(os.listdir(place)) == len(workers))
-        for process in self.processes():
-            os.kill(process, signal.SIGKILL)
+        os.kill(self.process(), signal.SIGKILL)
         for worker in workers:
             worker.wait(60)
         subprocess.run(["fusermount3", "-u", "-z", str(place)], check=True)
@@ -430,9 +428,6 @@ class TwoDoors(Mounted):
 @can_mount
 class Holders(Mounted):
     """Who holds the image mounts it."""
-
-    def process(self):
-        return harness.run_json("info", self.image)[0]["server"]["process"]
 
     def test_one_process_mounts_several_branches(self):
         main = self.mount()

@@ -349,7 +349,7 @@ class Programs(Volume):
                                                stderr=subprocess.DEVNULL))
             target = before + chance.randrange(100, 300)
             harness.wait_until(lambda: sum(1 for _ in rows()) >= target)
-            os.kill(harness.run_json("info", image)[0]["server"]["process"], signal.SIGKILL)
+            os.kill(self.process(), signal.SIGKILL)
             # Each is told of an error, or dies on its mapping of the index; none hangs.
             for process in writers:
                 self.assertNotEqual(process.wait(SECONDS_MAX), 0)

@@ -51,7 +51,7 @@ extension Branch {
         try take(needed, as: caller, drawsOnReserve: shrinks)
         let now = volume.now()
         if let length = changes.length {
-            if length < UInt64(bitPattern: node.entry.length) {
+            if shrinks {
                 try shrink(node, to: length, data, as: caller)
             } else {
                 node.entry.length = Int64(bitPattern: length)

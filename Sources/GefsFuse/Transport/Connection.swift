@@ -8,18 +8,18 @@ import Glibc
 /// libfuse reads requests and writes replies through the functions of `channel`. It negotiates by
 /// itself; what it does not know of is added to its first answer.
 final class Connection: @unchecked Sendable {
-    private let mayUseRing: Bool
+    /// Ends the reading from the device where requests come over the ring; nil: they may not.
+    private let end: EndSignal?
     /// Whether the kernel has offered the ring. Written before any other thread asks.
     private var hasOffer = false
     private var isNegotiated = false
-    private let end = EndSignal()
 
     init(mayUseRing: Bool) {
-        self.mayUseRing = mayUseRing && end.descriptor >= 0
+        end = mayUseRing ? EndSignal() : nil
     }
 
     /// Requests come over the ring; over the device come forgotten inodes and interruptions.
-    var usesRing: Bool { mayUseRing && hasOffer }
+    var usesRing: Bool { end != nil && hasOffer }
 
     /// Lets the kernel and libfuse agree on what they do.
     ///
@@ -43,7 +43,7 @@ final class Connection: @unchecked Sendable {
 
     /// Lets whoever reads from the device see the end of it, where requests come over the ring.
     func requestEnd() {
-        end.give()
+        end?.give()
     }
 
     /// What libfuse is to call in place of read(2) and writev(2).
@@ -70,7 +70,7 @@ final class Connection: @unchecked Sendable {
     private func receive(
         _ device: Int32, _ buffer: UnsafeMutableRawPointer, _ count: Int
     ) -> Int {
-        guard isNegotiated, usesRing else {
+        guard isNegotiated, hasOffer, let end else {
             let received = read(device, buffer, count)
             if !isNegotiated, received > 0 {
                 noteOffer(UnsafeRawBufferPointer(start: buffer, count: received))

@@ -2,20 +2,20 @@ import Glibc
 
 /// Says once, to whoever waits for a descriptor, that it is to end.
 final class EndSignal: Sendable {
-    /// Can be read from as soon as the signal is given; -1 where the system has no descriptor left.
+    /// Can be read from as soon as the signal is given.
     let descriptor: Int32
     private let far: Int32
 
-    init() {
+    /// - Returns: nil, and errno says why, where the system has no descriptor left.
+    init?() {
         var ends: [Int32] = [-1, -1]
-        _ = pipe(&ends)
-        for end in ends where end >= 0 { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        guard pipe(&ends) == 0 else { return nil }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         descriptor = ends[0]
         far = ends[1]
     }
 
     deinit {
-        guard descriptor >= 0 else { return }
         close(far)
         close(descriptor)
     }

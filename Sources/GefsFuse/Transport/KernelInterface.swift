@@ -17,8 +17,8 @@ enum KernelInterface {
 
     /// `struct fuse_uring_req_header`: what an entry has beside the payload.
     enum RingHeader {
-        /// `fuse_in_header`, and `fuse_out_header` in its place.
-        static let request = 0
+        // At 0: `fuse_in_header`, and `fuse_out_header` in its place.
+
         /// The operation's own arguments of fixed length.
         static let operation = 128
         static let operationBytesMax = 128

@@ -14,22 +14,22 @@ enum KernelRing {
 
     /// Runs `body` while the kernel offers io_uring to what is mounted, where it can and this
     /// process may change that: a connection that has it keeps it when it is off again.
+    ///
+    /// - Parameter body: gets whether the kernel offers it.
     static func withOffer<Result, Failure: Error>(
-        _ body: () throws(Failure) -> Result
+        _ body: (_ isOffered: Bool) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         // The device makes the kernel load what has the parameter.
         close(open("/dev/fuse", O_RDWR | O_CLOEXEC))
         let descriptor = open(parameter, O_RDWR | O_CLOEXEC)
-        guard descriptor >= 0 else { return try body() }
+        guard descriptor >= 0 else { return try body(contents(parameter)?.first == "Y") }
         defer { close(descriptor) }
         // Of two that mount, the second is not to take what the first has set for what was there.
         while flock(descriptor, LOCK_EX) != 0, errno == EINTR {}
-        var before: UInt8 = 0
-        guard pread(descriptor, &before, 1, 0) == 1, before == UInt8(ascii: "N"),
-            pwrite(descriptor, "Y", 1, 0) == 1
-        else { return try body() }
+        if contents(parameter)?.first == "Y" { return try body(true) }
+        guard pwrite(descriptor, "Y", 1, 0) == 1 else { return try body(false) }
         defer { _ = pwrite(descriptor, "N", 1, 0) }
-        return try body()
+        return try body(true)
     }
 
     private static func contents(_ path: String) -> String? {

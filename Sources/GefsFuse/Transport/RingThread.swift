@@ -81,36 +81,27 @@ final class RingThread {
     func run(_ session: OpaquePointer, on device: Int32) throws(RingError) {
         pthread_setspecific(Self.key, Unmanaged.passUnretained(entry).toOpaque())
         defer { pthread_setspecific(Self.key, nil) }
-        if hasRequest {
-            answer(session)
-            submit(.commitAndFetch, to: device)
-        }
+        if hasRequest { answer(session, on: device) }
+        var isStopping = false
         while true {
             var result: Int32 = 0
-            var event = cring_wait(ring, &result)
+            // In the end only what is there already is answered.
+            let event = isStopping ? cring_next(ring, &result) : cring_wait(ring, &result)
+            if event == 0 { break }
             guard event > 0 else { throw .request(-event) }
-            var isStopping = false
-            while event > 0 {
-                if event == Int32(CRING_READABLE.rawValue) {
-                    isStopping = true
-                } else if result == 0 {
-                    answer(session)
-                    submit(.commitAndFetch, to: device)
-                } else if result == -ENOTCONN || result == -ECANCELED {
-                    return
-                } else {
-                    throw .request(-result)
-                }
-                event = isStopping ? cring_next(ring, &result) : 0
+            if event == Int32(CRING_READABLE.rawValue) {
+                isStopping = true
+                continue
             }
-            if isStopping {
-                cring_submit(ring)
-                return
-            }
+            if result == -ENOTCONN || result == -ECANCELED { return }
+            guard result == 0 else { throw .request(-result) }
+            answer(session, on: device)
         }
+        cring_submit(ring)
     }
 
-    private func answer(_ session: OpaquePointer) {
+    /// Answers the request in the entry, which can take another one then.
+    private func answer(_ session: OpaquePointer, on device: Int32) {
         if let request = entry.begin() {
             var buffer = fuse_buf()
             buffer.mem = request.baseAddress
@@ -118,6 +109,7 @@ final class RingThread {
             fuse_session_process_buf(session, &buffer)
         }
         entry.end()
+        submit(.commitAndFetch, to: device)
     }
 
     private func submit(

@@ -22,15 +22,16 @@ final class RingTransport: @unchecked Sendable {
     /// lock. Set with `.registering`.
     private var connection: (session: OpaquePointer, device: Int32)?
     private var threads: [WorkerThread] = []
-    private let end = EndSignal()
+    private let end: EndSignal
     private let complain: @Sendable (String) -> Void
 
     /// Starts the threads.
     ///
     /// - Throws: what the system refuses: it has no io_uring, or no room.
     init(complain: @escaping @Sendable (String) -> Void) throws(RingError) {
+        guard let end = EndSignal() else { throw .setup(errno) }
+        self.end = end
         self.complain = complain
-        guard end.descriptor >= 0 else { throw .setup(errno) }
         let processors = KernelRing.processors
         let perQueue = Self.threadsPerQueue(processors)
         for processor in 0..<processors {

@@ -1,5 +1,6 @@
 import GefsCrash
 import GefsFormat
+import GefsMend
 import Testing
 
 @testable import GefsEngine

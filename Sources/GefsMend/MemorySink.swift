@@ -1,19 +1,19 @@
-import GefsFormat
-
-@testable import GefsEngine
+import GefsEngine
 
 /// Rescued files in memory.
-final class MemorySink: RescueSink {
+package final class MemorySink: RescueSink {
     /// Contents of files, by path.
-    private(set) var files: [String: [UInt8]] = [:]
-    private(set) var directories: Set<String> = []
-    private(set) var modes: [String: UInt32] = [:]
+    package private(set) var files: [String: [UInt8]] = [:]
+    package private(set) var directories: Set<String> = []
+    package private(set) var modes: [String: UInt32] = [:]
     /// Extended attributes, by path.
-    private(set) var attributes: [String: [String: [UInt8]]] = [:]
+    package private(set) var attributes: [String: [String: [UInt8]]] = [:]
     /// What was said of each file.
-    var told: [String: RescuedFile] = [:]
+    package var told: [String: RescuedFile] = [:]
 
-    static func text(_ path: [[UInt8]]) -> String {
+    package init() {}
+
+    package static func text(_ path: [[UInt8]]) -> String {
         path.map { String(decoding: $0, as: UTF8.self) }.joined(separator: "/")
     }
 
@@ -29,7 +29,7 @@ final class MemorySink: RescueSink {
         return candidate
     }
 
-    func makeDirectory(
+    package func makeDirectory(
         _ name: [UInt8], in parent: [[UInt8]]
     ) throws(RescueError) -> [UInt8] {
         let name = free(name, parent)
@@ -37,7 +37,7 @@ final class MemorySink: RescueSink {
         return name
     }
 
-    func makeFile(
+    package func makeFile(
         _ name: [UInt8], in parent: [[UInt8]]
     ) throws(RescueError) -> (file: any RescuedFileSink, name: [UInt8]) {
         let name = free(name, parent)
@@ -46,11 +46,11 @@ final class MemorySink: RescueSink {
         return (File(self, path), name)
     }
 
-    func finishDirectory(_ path: [[UInt8]], mode: UInt32, time: Int64) throws(RescueError) {
+    package func finishDirectory(_ path: [[UInt8]], mode: UInt32, time: Int64) throws(RescueError) {
         modes[Self.text(path)] = mode
     }
 
-    func setAttribute(
+    package func setAttribute(
         _ name: [UInt8], to value: [UInt8], of path: [[UInt8]]
     ) throws(RescueError) {
         attributes[Self.text(path), default: [:]][String(decoding: name, as: UTF8.self)] = value
@@ -93,7 +93,11 @@ final class MemorySink: RescueSink {
 
 extension Rescue {
     /// Copies a tree to memory.
-    func copied(_ name: String) throws -> (sink: MemorySink, report: RescuedTreeReport)? {
+    ///
+    /// - Returns: nil where there is no such tree.
+    package func copied(
+        _ name: String
+    ) throws(RescueError) -> (sink: MemorySink, report: RescuedTreeReport)? {
         let sink = MemorySink()
         let report = try copy(Array(name.utf8), to: sink) { file throws(RescueError) in
             sink.told[MemorySink.text(file.path)] = file
