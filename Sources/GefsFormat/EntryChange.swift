@@ -47,3 +47,28 @@ enum EntryChange {
         copy(muid, to: Layout.muid)
     }
 }
+
+extension MessageView {
+    /// The time of modification that the message gives to a directory entry, in nanoseconds since
+    /// 1970; nil where it gives none.
+    public var modificationTime: Int64? {
+        switch kind {
+        case .insert:
+            guard let kind = key.first.flatMap(KeyKind.init(rawValue:)),
+                kind == .entry || kind == .inode
+            else { return nil }
+            return (try? DirectoryEntry(decoding: payload))?.modificationTime
+        case .wstat:
+            guard let flags = payload.first, flags & EntryChange.modificationTime != 0 else {
+                return nil
+            }
+            let before = EntryChange.byteCount(
+                flags: flags & (EntryChange.modificationTime - 1))
+            guard before + MemoryLayout<Int64>.size <= payload.count,
+                let base = payload.baseAddress
+            else { return nil }
+            return base.loadBigEndian(at: before, as: Int64.self)
+        case .delete, .clearb, .clobber, .relink, .reprev, .incref: return nil
+        }
+    }
+}

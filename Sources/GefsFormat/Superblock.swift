@@ -37,6 +37,9 @@ public struct Superblock: Hashable, Sendable {
     /// Bytes that `looksLikeOne` wants to see.
     public static let beginningBytes = 6
 
+    /// Bytes in use when there are as many arenas as there can be.
+    public static let byteCountMax = Layout.hash(arenaCount: Geometry.arenaCountMax).end
+
     /// Whether a block begins like a superblock, of this or another version.
     public static func looksLikeOne(_ beginning: some Collection<UInt8>) -> Bool {
         beginning.starts(with: "gefs9.".utf8) || beginning.starts(with: "gefsx.".utf8)

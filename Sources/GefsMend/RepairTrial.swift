@@ -94,26 +94,23 @@ public struct RepairTrial {
         try repair.apply(to: device)
         image = device.image
         let report = Checker.check(device)
-        // What a forged entry says of its file's length or number leaves data that nobody sees.
+        // What a forged entry says of its file's length or number leaves data that nobody sees, and
+        // so does a tree that had not cleared what was removed.
         let isClean =
-            damaged.forged.isEmpty
+            damaged.forged.isEmpty && !damaged.isHopeless
             ? report.warningCount == 0 : DeviceRepair.plan(device, now: Self.time).isNothing
         if report.errorCount > 0 || !isClean || !report.isComplete {
             fail("not clean: \(report.findings.prefix(3))")
         }
         remarks = repair.notes.map(\.description)
-        // Without the last superblock an older one counts, and what it leads to.
-        guard !damaged.isWithoutSuperblock else {
-            if outcome != .failed { outcome = .hopeless }
-            return
-        }
         guard let result = ImageMap(image, withBlocks: false) else {
             fail("no superblock")
             return
         }
         guard !damaged.isHopeless else {
             if outcome != .failed { outcome = .recovered }
-            findAgain(map, result, damaged)
+            // Whoever forges makes hashes fit in the last state, and not in those before.
+            if damaged.forged.isEmpty { findAgain(map, result, damaged) }
             if interrupts { interrupt(damaged.image, repair, result, &random) }
             return
         }
@@ -246,13 +243,30 @@ public struct RepairTrial {
             if report.errorCount > 0 {
                 fail("interrupted at \(cut) of \(count): not clean")
             }
-            guard let end = ImageMap(crashed.image, withBlocks: false),
-                Self.states(end) == Self.states(result)
-            else {
-                fail("interrupted at \(cut) of \(count): another end")
+            guard let end = ImageMap(crashed.image, withBlocks: false) else {
+                fail("interrupted at \(cut) of \(count): no superblock")
                 continue
             }
+            if let difference = Self.difference(Self.states(end), Self.states(result)) {
+                fail("interrupted at \(cut) of \(count): another end: \(difference)")
+            }
         }
+    }
+
+    private static func difference(
+        _ end: [String: [String: [UInt64: UInt64]]], _ result: [String: [String: [UInt64: UInt64]]]
+    ) -> String? {
+        guard end.keys == result.keys else {
+            return "labels \(end.keys.sorted()), not \(result.keys.sorted())"
+        }
+        for (label, files) in result.sorted(by: { $0.key < $1.key }) {
+            guard let found = end[label], found != files else { continue }
+            let paths = Set(files.keys).union(found.keys).filter { files[$0] != found[$0] }
+            let path = paths.min() ?? ""
+            return
+                "\(label): \(paths.count) files, \(path) \(found[path] == nil ? "gone" : "differs")"
+        }
+        return nil
     }
 
     /// What all labels hold.

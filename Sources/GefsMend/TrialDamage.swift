@@ -31,11 +31,9 @@ struct TrialDamage {
     /// Whether nothing leads to the files any more.
     var isHopeless: Bool { damaged.contains(map.snapshotRoot) || isWithoutSuperblock }
 
-    /// Whether no superblock of the last commit is whole.
+    /// Whether no superblock of the last commit is whole. One wrong bit is found and inverted.
     var isWithoutSuperblock: Bool {
-        (map.blocks[.superblock] ?? []).allSatisfy {
-            damaged.contains($0) || flipped.contains($0)
-        }
+        (map.blocks[.superblock] ?? []).allSatisfy(damaged.contains)
     }
 
     private mutating func damage(_ random: inout SeededGenerator) {

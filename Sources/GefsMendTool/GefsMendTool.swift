@@ -46,6 +46,9 @@ struct GefsMendTool: ParsableCommand {
                 print("\(seed): \(trial.damage.joined(separator: "; "))")
                 for fault in trial.faults.prefix(3) { print("    \(fault.prefix(400))") }
             }
+            if verbose {
+                print("\(seed): \(trial.outcome.rawValue): \(trial.damage.joined(separator: "; "))")
+            }
             if verbose { for remark in trial.remarks { print("    \(remark)") } }
             if let save { try write(trial.image, to: "\(save).\(seed)") }
         }

@@ -43,8 +43,15 @@ public struct DeviceRepair {
         var obstacle: String?
         var badData: Set<BlockPointer> = []
         let now = now ?? WallClock.now()
-        if let newer = newerSuperblock(of: device) {
-            let trial = OverlayDevice(over: device)
+        if isWrong(report), let flipped = LostSuperblock.flipped(on: overlay),
+            (try? overlay.write(flipped.round.writes)) != nil
+        {
+            rounds.append(flipped.round)
+            notes.add(flipped.note)
+            report = Checker.check(overlay, options: options, progress: progress)
+        }
+        if let newer = newerSuperblock(of: overlay) {
+            let trial = OverlayDevice(copying: overlay)
             let isWritten = (try? trial.write(newer.copies)) != nil
             let found = Checker.check(trial, options: options, progress: progress)
             if isWritten, found.errorCount <= before.errorCount || found.totals.labels > 0,
@@ -59,12 +66,18 @@ public struct DeviceRepair {
             }
         }
         var strays: [LostHistory.Stray] = []
-        if isWrong(report), let lost = LostHistory(overlay, progress: progress),
+        var spared: Set<Int> = []
+        var lostRound: Int?
+        let superblock = isWrong(report) ? LostSuperblock(overlay) : nil
+        if isWrong(report), let lost = lostHistory(overlay, superblock, progress),
             (try? overlay.write(lost.round.writes)) != nil
         {
+            lostRound = rounds.count
             rounds.append(lost.round)
-            notes.add(lost.note)
+            if let note = superblock?.note { notes.add(note) }
+            if let note = lost.note { notes.add(note) }
             strays = lost.strays
+            spared = lost.spared
             report = Checker.check(overlay, options: options, progress: progress)
         }
         var tried: Set<BlockAddress> = []
@@ -84,7 +97,9 @@ public struct DeviceRepair {
             if round.copies.isEmpty {
                 do throws(RepairError) {
                     let step = try RepairPlanner(
-                        overlay, report, badData: badData, strays: strays, tried: tried, now: now
+                        overlay, report, badData: badData, strays: strays, spared: spared,
+                        tried: tried,
+                        now: now
                     ).plan()
                     round = step.round
                     strays = []
@@ -111,6 +126,14 @@ public struct DeviceRepair {
             report = Checker.check(overlay, options: options, progress: progress)
         }
         if obstacle != nil { rounds = [] }
+        // Until its trees have labels the earlier state must not be the valid one: nobody would look
+        // for them again if the repair were cut off there.
+        if let lostRound,
+            rounds.dropFirst(lostRound + 1).contains(where: { !$0.primary.isEmpty })
+        {
+            rounds[lostRound].primary = []
+            rounds[lostRound].rest = []
+        }
         return DeviceRepair(
             before: before, after: obstacle == nil ? report : before, notes: notes.all,
             obstacle: obstacle, rounds: rounds)
@@ -122,6 +145,37 @@ public struct DeviceRepair {
     ///   after a part of the plan; another repair goes on from there.
     public func apply(to device: any BlockDevice) throws(DeviceError) {
         for round in rounds { try round.apply(to: device) }
+    }
+
+    /// What takes the place of the snapshot tree; searched for under a superblock that was made anew
+    /// where none will do.
+    private static func lostHistory(
+        _ device: OverlayDevice, _ superblock: LostSuperblock?,
+        _ progress: Checker.ProgressHandler?
+    ) -> LostHistory? {
+        guard let superblock else {
+            guard isSnapshotTreeLost(device) else { return nil }
+            // A superblock that leads nowhere may be of an older commit, and know too little.
+            return LostHistory(device, isMadeAnew: false, progress: progress)
+                ?? LostHistory(device, isMadeAnew: true, progress: progress)
+        }
+        let trial = OverlayDevice(copying: device)
+        let buffer = BlockBuffer()
+        superblock.superblock.encode(into: buffer.mutableBytes)
+        let copies = SuperblockPair(reading: device)
+        let places = [BlockAddress(rawValue: 0), copies.backupAddress]
+        guard (try? trial.write(places.map { StoreWrite(at: $0, buffer) })) != nil else {
+            return nil
+        }
+        return LostHistory(trial, isMadeAnew: true, progress: progress)
+    }
+
+    private static func isSnapshotTreeLost(_ device: OverlayDevice) -> Bool {
+        guard let source = ClosedDevice(device, log: FindingLog(perKindMax: 1)) else {
+            return false
+        }
+        return LostHistory.isLost(
+            source.superblock.snapshotTreeRoot, RepairNodes(device, tried: []))
     }
 
     /// The step that puts a newer backup in place of the primary superblock, if there is one.

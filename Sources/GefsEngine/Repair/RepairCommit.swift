@@ -7,8 +7,12 @@ struct RepairCommit {
     let table: ArenaTable
     private static let blockBytes = UInt64(Geometry.blockBytes)
 
-    /// The snapshot tree that holds these pairs.
-    func tree(_ pairs: [Key: [UInt8]]) throws(RepairError) -> TreeRoot {
+    /// The tree that holds these pairs.
+    ///
+    /// - Parameter generation: when its nodes are born; 0 for those of the snapshot tree.
+    func tree(
+        _ pairs: [Key: [UInt8]], generation: Generation = .zero
+    ) throws(RepairError) -> TreeRoot {
         var keys = pairs.keys.sorted()
         guard let first = keys.first, let value = pairs[first] else {
             throw .noSnapshotTree("there is no label left")
@@ -22,9 +26,9 @@ struct RepairCommit {
         let address = try space.allocate()
         nodes.add(buffer, at: address)
         let pointer = BlockPointer(
-            address: address, hash: MetroHash64.hash(buffer.bytes), generation: .zero)
+            address: address, hash: MetroHash64.hash(buffer.bytes), generation: generation)
         keys.removeFirst()
-        let target = RepairTarget(nodes, space, generation: .zero)
+        let target = RepairTarget(nodes, space, generation: generation)
         let edits = Dictionary(
             keys.map { ($0, pairs[$0]) }, uniquingKeysWith: { first, _ in first })
         let root = try target.apply(edits, to: TreeRoot(pointer: pointer, height: 1))

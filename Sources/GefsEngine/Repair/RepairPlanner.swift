@@ -18,6 +18,7 @@ final class RepairPlanner {
     private let report: CheckReport
     private let badData: Set<BlockPointer>
     private let strays: [LostHistory.Stray]
+    private let spared: Set<Int>
     private let now: Int64
     private let nodes: RepairNodes
     private let layout: RepairLayout
@@ -34,11 +35,13 @@ final class RepairPlanner {
     /// - Parameters:
     ///   - badData: pointers to file data, without generation, that the data does not match.
     ///   - strays: trees that get a snapshot and a label of their own.
+    ///   - spared: blocks that nothing is written to.
     ///   - tried: blocks in which a wrong bit was looked for.
     ///   - now: nanoseconds since 1970, for names.
     init(
         _ device: any BlockDevice, _ report: CheckReport, badData: Set<BlockPointer>,
-        strays: [LostHistory.Stray] = [], tried: Set<BlockAddress>, now: Int64
+        strays: [LostHistory.Stray] = [], spared: Set<Int> = [], tried: Set<BlockAddress>,
+        now: Int64
     ) throws(RepairError) {
         let log = FindingLog(perKindMax: 1)
         guard let source = ClosedDevice(device, log: log) else {
@@ -49,6 +52,7 @@ final class RepairPlanner {
         self.report = report
         self.badData = badData
         self.strays = strays
+        self.spared = spared
         self.now = now
         nodes = RepairNodes(device, tried: tried)
         layout = RepairLayout(source, device, nodes)
@@ -219,6 +223,7 @@ final class RepairPlanner {
             }
         }
         for chain in chains { takeChain(chain, bits) }
+        for block in spared { bits.insert(block) }
         return bits
     }
 

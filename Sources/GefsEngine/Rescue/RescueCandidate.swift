@@ -72,7 +72,38 @@ extension Rescue {
                     generation: newestSnapshot(below: number, depth: 0, &newest)))
         }
         rest.sort { $0.generation > $1.generation }
+        putLastFirst(&rest)
         return layers + rest
+    }
+
+    /// Of layers with the same newest generation, puts that before the others whose files are newest:
+    /// many commits are made in one generation.
+    private func putLastFirst(_ layers: inout [LayeredTree.Layer]) {
+        guard let newest = layers.first?.generation else { return }
+        let ages = TreeAges(found: found)
+        var best = 0
+        var nodes = ages.nodes(below: roots(below: layers[0].root, depth: 0))
+        for index in layers.indices.dropFirst() {
+            guard layers[index].generation == newest else { break }
+            let others = ages.nodes(below: roots(below: layers[index].root, depth: 0))
+            guard ages.isNewer(others, than: nodes) == true else { continue }
+            (best, nodes) = (index, others)
+        }
+        layers.swapAt(0, best)
+    }
+
+    /// The roots of trees that a part of the snapshot tree names.
+    private func roots(below number: ScannedNumber, depth: Int) -> [BlockPointer] {
+        guard let page = found.page(number), depth < Geometry.treeHeightMax else { return [] }
+        var roots: [BlockPointer] = []
+        ScannedNodes.forEachRoot(in: page, isLeaf: found[number].isLeaf) { roots.append($0.root) }
+        guard !found[number].isLeaf else { return roots }
+        let pivot = PivotView(unchecked: page.base)
+        for index in 0..<pivot.childCount {
+            guard let child = found.find(pivot.pointer(index)) else { continue }
+            roots += self.roots(below: child, depth: depth + 1)
+        }
+        return roots
     }
 
     /// The newest generation of a snapshot in a part of the snapshot tree, whose nodes are all born

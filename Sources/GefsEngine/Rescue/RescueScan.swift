@@ -26,6 +26,8 @@ final class RescueScan: Sendable {
         var nodes: ContiguousArray<ScannedNode> = []
         /// Superblocks whose own hash is right.
         var superblocks: [ScannedSuperblock] = []
+        /// Blocks that begin like those of an allocation log, in the order of their places.
+        var logs: [UInt64] = []
         /// Blocks that could not be read, as ranges of bytes of the device.
         var unreadable: [Range<UInt64>] = []
         var bytesRead: UInt64 = 0
@@ -77,6 +79,7 @@ final class RescueScan: Sendable {
         var finds = state.withLock { $0.finds }
         finds.nodes.sort { $0.block < $1.block }
         finds.superblocks.sort { $0.block < $1.block }
+        finds.logs.sort()
         finds.unreadable.sort { $0.lowerBound < $1.lowerBound }
         return finds
     }
@@ -96,6 +99,7 @@ final class RescueScan: Sendable {
             state.withLock { state in
                 state.finds.nodes += finds.nodes
                 state.finds.superblocks += finds.superblocks
+                state.finds.logs += finds.logs
                 state.finds.unreadable += finds.unreadable
                 state.finds.bytesRead += finds.bytesRead
             }
@@ -151,7 +155,10 @@ final class RescueScan: Sendable {
             if let superblock = try? Superblock(decoding: bytes, at: .none) {
                 finds.superblocks.append(ScannedSuperblock(number, superblock))
             }
-        case .data, .allocationLog, .deadlist, .arena, nil:
+        case .allocationLog:
+            // What it says of its place is looked at where it is known what places are.
+            finds.logs.append(number)
+        case .data, .deadlist, .arena, nil:
             break
         }
     }

@@ -21,6 +21,8 @@ struct ScannedNode {
         static let evident = Flags(rawValue: 8)
         /// A snapshot record names it as the root of a tree.
         static let root = Flags(rawValue: 32)
+        /// It has keys or entries that only volumes with the feature `posix` have.
+        static let posix = Flags(rawValue: 64)
         /// A file's data by what a believed node says, and so no node of this volume.
         static let data = Flags(rawValue: 16)
     }
@@ -87,7 +89,8 @@ extension ScannedNode {
     private mutating func noteKind(of key: UnsafeRawBufferPointer) {
         switch key.first.flatMap(KeyKind.init(rawValue:)) {
         case .label, .snapshot, .deadlist: flags.insert(.snapshots)
-        case .data, .entry, .up, .config, .inode, .link, .attribute, nil: break
+        case .inode, .link, .attribute: flags.insert(.posix)
+        case .data, .entry, .up, .config, nil: break
         }
     }
 
@@ -98,6 +101,7 @@ extension ScannedNode {
             if let base = value.baseAddress { note(BlockPointer(decoding: base).generation) }
         case .entry, .inode:
             if let entry = try? DirectoryEntry(decoding: value) {
+                if entry.posix != nil { flags.insert(.posix) }
                 newestTime = max(newestTime, entry.modificationTime)
             }
         case .snapshot:

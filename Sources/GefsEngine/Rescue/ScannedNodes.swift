@@ -102,7 +102,7 @@ final class ScannedNodes {
                     count += vouch(for: pointer, by: number, as: .vouched)
                 }
             }
-            forEachRoot(in: page, isLeaf: self[number].isLeaf) { record in
+            Self.forEachRoot(in: page, isLeaf: self[number].isLeaf) { record in
                 count += vouch(for: record.root, by: number, as: [.vouched, .root])
             }
         }
@@ -131,7 +131,7 @@ final class ScannedNodes {
             guard !self[number].flags.contains(.snapshots), let page = page(number) else {
                 continue
             }
-            forEachValue(in: page, isLeaf: self[number].isLeaf) { key, value in
+            Self.forEachPair(in: page, isLeaf: self[number].isLeaf) { key, value in
                 guard key.first == KeyKind.data.rawValue, let base = value.baseAddress,
                     value.count == BlockPointer.byteCount,
                     let other = find(BlockPointer(decoding: base)), !self[other].isBelieved
@@ -146,8 +146,8 @@ final class ScannedNodes {
         for index in 0..<pivot.childCount { body(pivot.pointer(index)) }
     }
 
-    /// Calls `body` with each value in a leaf, or each one that a message of a pivot inserts.
-    private func forEachValue(
+    /// Calls `body` with each key and value in a leaf, or each one that a message of a pivot inserts.
+    static func forEachPair(
         in page: BlockBuffer, isLeaf: Bool,
         _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Void
     ) {
@@ -163,10 +163,10 @@ final class ScannedNodes {
         }
     }
 
-    private func forEachRoot(
+    static func forEachRoot(
         in page: BlockBuffer, isLeaf: Bool, _ body: (SnapshotRecord) -> Void
     ) {
-        forEachValue(in: page, isLeaf: isLeaf) { key, value in
+        forEachPair(in: page, isLeaf: isLeaf) { key, value in
             guard key.first == KeyKind.snapshot.rawValue,
                 let record = try? SnapshotRecord(decoding: value)
             else { return }
@@ -212,7 +212,7 @@ final class ScannedNodes {
                 MetroHash64.hash(page.bytes) == self[number].hash
             else { continue }
             if !self[number].isLeaf { forEachChild(in: page, vote) }
-            forEachRoot(in: page, isLeaf: self[number].isLeaf) { vote($0.root) }
+            Self.forEachRoot(in: page, isLeaf: self[number].isLeaf) { vote($0.root) }
         }
         for superblock in superblocks { vote(superblock.snapshotTreeRoot) }
         return votes.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key

@@ -97,8 +97,8 @@ import Testing
         #expect(!Checker.check(after.device.image()).isBroken)
     }
 
-    @Test func `where a newer tree may be cut nothing is done`() throws {
-        let (volume, _) = try makeVolume { volume in
+    @Test func `parts of a newer tree that has lost its root get labels`() throws {
+        let (volume, state) = try makeVolume { volume in
             try volume.write(
                 "a file with a name that takes some room 20",
                 [UInt8](repeating: 0xee, count: 40_000),
@@ -109,22 +109,159 @@ import Testing
         let history = volume.fileSystem.volume.history
         let main = try #require(history.read { $0.record(ofLabel: Array("main".utf8)) })
         #expect(main.height > 1)
+        let newest = try #require(try volume.state()["main"])
         var image = try withoutRoot(volume)
-        let zeros = [UInt8](repeating: 0, count: Geometry.blockBytes)
-        zeros.withUnsafeBytes { image.write($0, at: main.root.address.rawValue) }
-        let repair = DeviceRepair.plan(MemoryDevice(image), now: Self.time)
-        #expect(!repair.isComplete && repair.isNothing)
-        #expect(repair.obstacle?.contains("gefs rescue") == true, "\(repair.obstacle ?? "")")
+        let messages = image.bytes(at: main.root.address.rawValue, count: Geometry.blockBytes)
+            .withUnsafeBytes { bytes in
+                bytes.baseAddress.map { PivotView(unchecked: $0).messageCount } ?? 0
+            }
+        zero(&image, main.root.address.rawValue)
+        let (mended, _) = try repaired(image)
+        let after = try TestVolume(image: mended)
+        let found = try after.state()
+        for (label, files) in state { #expect(found[label] == files, "\(label)") }
+        // It is there as a whole; only messages in the root itself are lost.
+        let best = found.values.map { files in
+            newest.files.count { files.items[$0] == newest.items[$0] }
+        }
+        #expect(
+            try #require(best.max()) >= newest.files.count - messages,
+            "\(best) of \(newest.files.count), \(messages) messages, \(found.keys.sorted())")
+        try after.fileSystem.close()
     }
 
-    @Test func `a tree of which nothing proves that it is one is not given up`() throws {
+    @Test func `a small tree of which only its form speaks gets a label`() throws {
         let volume = try TestVolume()
         try volume.makeFile("a")
         try volume.sync()
         try volume.makeFile("b")
         try volume.sync()
-        let repair = DeviceRepair.plan(MemoryDevice(try withoutRoot(volume)), now: Self.time)
-        #expect(!repair.isComplete && repair.isNothing)
-        #expect(repair.obstacle?.contains("gefs rescue") == true, "\(repair.obstacle ?? "")")
+        let newest = try volume.state()["main"]
+        let (image, _) = try repaired(try withoutRoot(volume))
+        let after = try TestVolume(image: image)
+        let found = try after.state()
+        #expect(found.contains { $0.key.hasPrefix("repair@") && $0.value == newest })
+        try after.fileSystem.close()
+    }
+
+    @Test func `nothing is lost with the list of what was to be freed`() throws {
+        let (volume, state) = try makeVolume { volume in
+            try volume.remove("a file with a name that takes some room 20")
+            try volume.sync()
+        }
+        let newest = try #require(try volume.state()["main"])
+        var image = try withoutRoot(volume)
+        let superblock = try SuperblockPair(reading: MemoryDevice(image)).loaded()
+        zero(&image, superblock.pendingHead.address.rawValue)
+        let (mended, _) = try repaired(image)
+        let after = try TestVolume(image: mended)
+        let found = try after.state()
+        for (label, files) in state { #expect(found[label] == files, "\(label)") }
+        #expect(found.contains { $0.key.hasPrefix("repair@") && $0.value == newest })
+        try after.fileSystem.close()
+    }
+
+    // MARK: Superblocks
+
+    private func zero(_ image: inout MemoryImage, _ offset: UInt64) {
+        let zeros = [UInt8](repeating: 0, count: Geometry.blockBytes)
+        zeros.withUnsafeBytes { image.write($0, at: offset) }
+    }
+
+    private func bothSuperblocks(_ image: MemoryImage) -> [UInt64] {
+        [0, DeviceLayout.backupSuperblock(deviceBytes: image.byteCount)]
+    }
+
+    /// Repairs an image, and what it holds then.
+    private func stateAfterRepair(_ image: MemoryImage) throws -> (State, DeviceRepair) {
+        let device = MemoryDevice(image)
+        let repair = DeviceRepair.plan(device, now: Self.time)
+        #expect(repair.isComplete, "\(repair.obstacle ?? "")")
+        try repair.apply(to: device)
+        let report = Checker.check(device)
+        #expect(!DeviceRepair.isWrong(report), "\(report.findings.prefix(5))")
+        let after = try TestVolume(image: device.image)
+        let found = try after.state()
+        // It can be worked with: numbers that are taken are not given out again.
+        try after.makeFile("made afterwards")
+        try after.change(.snapshot(of: Array("main".utf8), as: Array("afterwards".utf8)))
+        try after.reopen()
+        #expect(try after.state().count == found.count + 1)
+        try after.fileSystem.close()
+        #expect(!Checker.check(after.device.image()).isBroken)
+        return (found, repair)
+    }
+
+    @Test(arguments: [false, true])
+    func `without superblocks everything is found again`(isClosed: Bool) throws {
+        let (volume, _) = try makeVolume { volume in
+            try fill(volume, 600..<700)
+            try volume.sync()
+        }
+        let state = try volume.state()
+        if isClosed { try volume.fileSystem.close() }
+        var image = volume.device.image()
+        for copy in bothSuperblocks(image) { zero(&image, copy) }
+        let (found, repair) = try stateAfterRepair(image)
+        for (label, files) in state { #expect(found[label] == files, "\(label)") }
+        #expect(repair.notes.contains { $0.subject == "superblock" })
+    }
+
+    @Test func `superblocks of an old commit are not believed`() throws {
+        let (volume, _) = try makeVolume { _ in }
+        let old = volume.device.image()
+        for round in 0..<6 {
+            try fill(volume, 600 + 50 * round..<650 + 50 * round)
+            try volume.sync()
+        }
+        let state = try volume.state()
+        try volume.fileSystem.close()
+        var image = volume.device.image()
+        for copy in bothSuperblocks(image) {
+            let block = old.bytes(at: copy, count: Geometry.blockBytes)
+            block.withUnsafeBytes { image.write($0, at: copy) }
+        }
+        let (found, _) = try stateAfterRepair(image)
+        for (label, files) in state { #expect(found[label] == files, "\(label)") }
+    }
+
+    @Test func `a wrong bit in each superblock is inverted`() throws {
+        let (volume, _) = try makeVolume { _ in }
+        let state = try volume.state()
+        try volume.fileSystem.close()
+        var image = volume.device.image()
+        for (copy, bit) in zip(bothSuperblocks(image), [3, 397]) {
+            var block = image.bytes(at: copy, count: Geometry.blockBytes)
+            block[bit / 8] ^= 1 << UInt8(bit % 8)
+            block.withUnsafeBytes { image.write($0, at: copy) }
+        }
+        let (found, repair) = try stateAfterRepair(image)
+        #expect(found == state)
+        #expect(!repair.notes.contains { $0.outcome == .lost })
+    }
+
+    @Test func `without superblocks and the headers of an arena files are found again`() throws {
+        let (volume, _) = try makeVolume { _ in }
+        let state = try volume.state()
+        let arena = try SuperblockPair(reading: volume.device).loaded().arenas[2]
+        try volume.fileSystem.close()
+        var image = volume.device.image()
+        for copy in bothSuperblocks(image) { zero(&image, copy) }
+        zero(&image, arena.address.rawValue)
+        zero(&image, arena.address.rawValue + UInt64(Geometry.blockBytes))
+        let (found, _) = try stateAfterRepair(image)
+        for (label, files) in state { #expect(found[label] == files, "\(label)") }
+    }
+
+    @Test func `a volume of features has them without superblocks`() throws {
+        let volume = try TestVolume(features: .posix)
+        try volume.makeFile("a")
+        try volume.sync()
+        let state = try volume.state()
+        try volume.fileSystem.close()
+        var image = volume.device.image()
+        for copy in bothSuperblocks(image) { zero(&image, copy) }
+        let (found, _) = try stateAfterRepair(image)
+        for (label, files) in state { #expect(found[label] == files, "\(label)") }
     }
 }
