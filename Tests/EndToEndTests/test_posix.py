@@ -69,6 +69,20 @@ class Features(Posix):
         os.unlink(place / "f")
         self.unmount_posix(place)
 
+    def test_attributes_of_what_lost_its_name(self):
+        place = self.mount_posix()
+        with open(place / "f", "w+b", buffering=0) as file:
+            os.setxattr(file.fileno(), "user.kept", b"value")
+            os.unlink(place / "f")
+            self.assertEqual(os.getxattr(file.fileno(), "user.kept"), b"value")
+            os.setxattr(file.fileno(), "user.new", os.urandom(5000))
+            os.removexattr(file.fileno(), "user.kept")
+            self.assertEqual(os.listxattr(file.fileno()), ["user.new"])
+            self.assertEqual(len(os.getxattr(file.fileno(), "user.new")), 5000)
+            os.fchmod(file.fileno(), 0o640)
+            self.assertEqual(stat.S_IMODE(os.fstat(file.fileno()).st_mode), 0o640)
+        self.unmount_posix(place)
+
     @unittest.skipUnless(shutil.which("setfacl"), "needs setfacl")
     def test_access_control_lists(self):
         place = self.mount_posix()

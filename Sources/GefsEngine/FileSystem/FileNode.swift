@@ -22,6 +22,8 @@ final class FileNode: @unchecked Sendable {
     /// The file is in none of the branch's layers, not even its contents: the branch went back to
     /// a state that has it not. `isRemoved` is set as well.
     var isLost = false
+    /// While the file has no name.
+    var looseAttributes: LooseAttributes = [:]
     /// Nothing lies beyond the end: no data block, and the last block's rest is zero.
     var hasCleanTail = false
     /// The file has several names, or once had: its entry lies under a key of its own. Then `parent`

@@ -68,6 +68,8 @@ struct Remains {
     var data = DataKeys()
     /// Keys of all parts of its extended attributes, in any layer, as of `version`.
     var attributes: [Key] = []
+    /// What they are.
+    var values: LooseAttributes = [:]
     var version: UInt32 = 0
     /// The value of the name, where the file has several.
     var name: [UInt8]?
@@ -100,7 +102,7 @@ extension FileSystem {
                 mayBlock: caller.mayBlock)
         }
         if hasAttributes {
-            remains.attributes = try branch.attributeKeys(
+            (remains.attributes, remains.values) = try branch.attributes(
                 of: node.qidPath, mayBlock: caller.mayBlock)
         }
         return remains
@@ -164,7 +166,8 @@ extension Branch {
                 place.parent.entry.countDirectories(-1)
             }
             for key in remains.attributes { removeKey(key) }
-            node.entry.posix?.hasAttributes = false
+            if node.handles > 1 { node.looseAttributes = remains.values }
+            node.entry.posix?.hasAttributes = !node.looseAttributes.isEmpty
             node.isRemoved = true
             removeContents(of: node, data)
         }

@@ -25,7 +25,11 @@ extension FileSystem {
         _ name: [UInt8], of handle: FileHandle, as caller: Caller
     ) throws(FileError) -> [UInt8]? {
         guard let node = handle.node else { throw .unsupported }
-        guard try hasAttributes(node) else { return nil }
+        switch try place(ofAttributes: node) {
+        case .none: return nil
+        case .memory(let values): return values[name]
+        case .tree: break
+        }
         var value: [UInt8]?
         try node.branch.scan(
             prefix: Key.attributePrefix(node.qidPath, name: name), after: nil,
@@ -34,6 +38,8 @@ extension FileSystem {
             value = (value ?? []) + Array(part)
             return true
         }
+        // The file may have lost its name meanwhile, and its keys with it.
+        if case .memory(let values) = try place(ofAttributes: node) { return values[name] }
         return value
     }
 
@@ -42,7 +48,14 @@ extension FileSystem {
         of handle: FileHandle, as caller: Caller
     ) throws(FileError) -> [[UInt8]] {
         guard let node = handle.node else { throw .unsupported }
-        guard try hasAttributes(node) else { return [] }
+        func sorted(_ values: LooseAttributes) -> [[UInt8]] {
+            values.keys.sorted { $0.lexicographicallyPrecedes($1) }
+        }
+        switch try place(ofAttributes: node) {
+        case .none: return []
+        case .memory(let values): return sorted(values)
+        case .tree: break
+        }
         var names: [[UInt8]] = []
         try node.branch.scan(
             prefix: Key.attributePrefix(node.qidPath), after: nil, mayBlock: caller.mayBlock
@@ -50,6 +63,7 @@ extension FileSystem {
             if let view = AttributeKeyView(key), view.part == 0 { names.append(Array(view.name)) }
             return true
         }
+        if case .memory(let values) = try place(ofAttributes: node) { return sorted(values) }
         return names
     }
 
@@ -74,30 +88,50 @@ extension FileSystem {
         return try uninterrupted { () throws(FileError) -> PosixStatus in
             try withRoom(caller) { () throws(FileError) -> PosixStatus in
                 let version = branch.lock.locked { node.entry.qidVersion }
-                let keys =
-                    try hasAttributes(node)
-                    ? try branch.attributeKeys(of: node.qidPath, mayBlock: caller.mayBlock) : []
+                var keys: [Key] = []
+                if case .tree = try place(ofAttributes: node) {
+                    keys = try branch.attributeKeys(
+                        of: node.qidPath, mayBlock: caller.mayBlock)
+                }
                 branch.lock.lock()
                 defer { branch.lock.unlock() }
                 guard node.entry.qidVersion == version else { throw .interference }
-                try branch.checkWritable(node)
-                try branch.setAttribute(
-                    name, of: node, to: value, rule, present: keys, as: caller)
+                try branch.checkWritable(contentsOf: node)
+                if node.isRemoved {
+                    try branch.setLooseAttribute(name, of: node, to: value, rule)
+                } else {
+                    try branch.setAttribute(
+                        name, of: node, to: value, rule, present: keys, as: caller)
+                }
                 if let permissions = changes.permissions {
                     node.entry.setPermissions(permissions)
-                    branch.put(node)
+                    if !node.isRemoved { branch.put(node) }
                 }
                 return node.posixStatus
             }
         }
     }
 
-    private func hasAttributes(_ node: FileNode) throws(FileError) -> Bool {
-        try node.branch.lock.locked { () throws(FileError) -> Bool in
+    /// Where the attributes of a file are now.
+    private func place(ofAttributes node: FileNode) throws(FileError) -> AttributePlace {
+        try node.branch.lock.locked { () throws(FileError) -> AttributePlace in
             if node.isLost { throw .removed }
-            return node.entry.posix?.hasAttributes ?? false
+            guard node.entry.posix?.hasAttributes ?? false else { return .none }
+            return node.isRemoved ? .memory(node.looseAttributes) : .tree
         }
     }
+}
+
+/// Extended attributes of a file that has no name, by theirs.
+///
+/// The keys go with the last name, so that a crash leaves nothing behind; whoever has the file open
+/// goes on with what was in them.
+typealias LooseAttributes = [[UInt8]: [UInt8]]
+
+private enum AttributePlace {
+    case none
+    case tree
+    case memory(LooseAttributes)
 }
 
 extension Branch {
@@ -112,6 +146,39 @@ extension Branch {
             return true
         }
         return keys
+    }
+
+    /// All attributes of a file: the keys of their parts, and what they are.
+    func attributes(
+        of qid: UInt64, mayBlock: Bool
+    ) throws(FileError) -> (keys: [Key], values: LooseAttributes) {
+        var (keys, values): ([Key], LooseAttributes) = ([], [:])
+        try scan(prefix: Key.attributePrefix(qid), after: nil, mayBlock: mayBlock) { key, part in
+            keys.append(Key(key))
+            // Parts come in order.
+            if let view = AttributeKeyView(key) {
+                values[Array(view.name), default: []] += Array(part)
+            }
+            return true
+        }
+        return (keys, values)
+    }
+
+    /// The same for a file without a name. Lock held.
+    fileprivate func setLooseAttribute(
+        _ name: [UInt8], of node: FileNode, to value: [UInt8]?, _ rule: AttributeRule
+    ) throws(FileError) {
+        let old = node.looseAttributes[name]
+        if rule == .create, old != nil { throw .exists }
+        if rule == .replace || value == nil, old == nil { throw .noAttribute }
+        var values = node.looseAttributes
+        values[name] = value
+        let parts = values.values.reduce(0) { $0 + Self.parts(of: $1).count }
+        guard parts <= Self.attributePartsMax else { throw .attributeTooBig }
+        node.looseAttributes = values
+        node.entry.posix?.hasAttributes = !values.isEmpty
+        node.entry.qidVersion &+= 1
+        node.changeTime = volume.now()
     }
 
     /// Lock held; `present` are the keys of all parts that the file has now.

@@ -161,6 +161,8 @@ extension BranchChanges {
     ) {
         for file in files {
             if let old = file.change.old, old.qid != file.change.new?.qid {
+                // Its attributes are gone; who has it open keeps its contents only.
+                branch.nodes[old.qid]?.entry.posix?.hasAttributes = false
                 branch.nodes[old.qid]?.isRemoved = true
             }
             if let qid = file.goingQid {
@@ -232,6 +234,7 @@ extension BranchChanges {
             guard let new = file.change.new, let node = branch.nodes[new.qid] else { continue }
             // A directory that comes back is the one that somebody may still have open.
             node.isRemoved = false
+            node.looseAttributes = [:]
             node.entry = new.entry
             node.isLinked = new.isLinked
             node.hasCleanTail = false

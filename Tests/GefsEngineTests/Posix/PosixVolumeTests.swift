@@ -242,6 +242,54 @@ struct PosixVolumeTests {
     }
 
     @Test
+    func `a file without a name has its attributes as long as it is open, and leaves none`() throws
+    {
+        let host = try Host(caller)
+        let file = try host.make("a", "kept")
+        let (short, long) = (Array("user.short".utf8), Array("user.long".utf8))
+        let value = [UInt8](repeating: 7, count: 3000)
+        let fileSystem = host.fileSystem
+        _ = try fileSystem.setAttribute(short, of: file, to: [1], as: caller)
+        _ = try fileSystem.setAttribute(long, of: file, to: value, as: caller)
+        try host.unlink("a")
+        #expect(try fileSystem.posixStatus(file).hasAttributes)
+        #expect(try fileSystem.attributeNames(of: file, as: caller) == [long, short])
+        #expect(try fileSystem.attribute(long, of: file, as: caller) == value)
+        // They change as those of any file.
+        #expect(throws: FileError.exists) {
+            try fileSystem.setAttribute(short, of: file, to: [], .create, as: caller)
+        }
+        #expect(throws: FileError.noAttribute) {
+            try fileSystem.setAttribute([120], of: file, to: [], .replace, as: caller)
+        }
+        #expect(throws: FileError.attributeTooBig) {
+            for number in 0..<9 {
+                _ = try fileSystem.setAttribute(
+                    Array("user.\(number)".utf8), of: file,
+                    to: [UInt8](repeating: 0, count: 65536), as: caller)
+            }
+        }
+        for number in 0..<7 {
+            _ = try fileSystem.setAttribute(
+                Array("user.\(number)".utf8), of: file, to: nil, as: caller)
+        }
+        _ = try fileSystem.setAttribute(long, of: file, to: nil, as: caller)
+        var changes = PosixChanges()
+        changes.permissions = 0o600
+        let status = try fileSystem.setAttribute(
+            short, of: file, to: [2, 3], changing: changes, as: caller)
+        #expect(PosixMode.permissions(of: status.mode) == 0o600)
+        #expect(try fileSystem.attribute(long, of: file, as: caller) == nil)
+        #expect(try fileSystem.attribute(short, of: file, as: caller) == [2, 3])
+        _ = try fileSystem.setAttribute(short, of: file, to: nil, as: caller)
+        #expect(try !fileSystem.posixStatus(file).hasAttributes)
+        _ = try fileSystem.setAttribute(short, of: file, to: [4], as: caller)
+        fileSystem.close(file)
+        try host.reopen()
+        #expect(try host.names().isEmpty)
+    }
+
+    @Test
     func `directories count those in them`() throws {
         let host = try Host(caller)
         let top = try host.make("top", mode: ModeBits.directory | 0o755)
