@@ -107,21 +107,19 @@ extension Request {
         guard offset >= 0, length > 0 else { return reply(error: EINVAL) }
         let (end, overflow) = offset.addingReportingOverflow(length)
         guard !overflow else { return reply(error: EFBIG) }
-        let range = UInt64(offset)..<UInt64(end)
         let keepsSize = mode & FallocateMode.keepSize != 0
-        let handle = inode(identifier).handle
+        let kind: Allocation
+        switch mode & ~FallocateMode.keepSize {
+        case 0: kind = .room
+        case FallocateMode.punchHole where keepsSize: kind = .hole
+        case FallocateMode.zeroRange: kind = .zeros
+        // Ranges that come and go are refused by the kernel already.
+        default: return reply(error: EOPNOTSUPP)
+        }
         perform { () throws(FileError) -> Void in
-            switch mode & ~FallocateMode.keepSize {
-            case 0: break
-            case FallocateMode.punchHole where keepsSize, FallocateMode.zeroRange:
-                try fileSystem.makeHole(handle, range, as: caller)
-            default: return reply(error: EOPNOTSUPP)
-            }
-            if !keepsSize, try fileSystem.posixStatus(handle).length < range.upperBound {
-                var changes = PosixChanges()
-                changes.length = range.upperBound
-                _ = try fileSystem.change(handle, changes, as: caller)
-            }
+            try fileSystem.allocate(
+                inode(identifier).handle, UInt64(offset)..<UInt64(end), kind,
+                extends: !keepsSize, as: caller)
             reply(error: 0)
         }
     }

@@ -1,5 +1,6 @@
 """An image as a file system of the host, and through 9P at the same time."""
 import contextlib
+import ctypes
 import errno
 import mmap
 import os
@@ -137,7 +138,7 @@ class Programs(Mounted):
         self.assertEqual(error_of(os.rmdir, place / "x/file"), "ENOTDIR")
         self.assertEqual(error_of(os.unlink, place / "x/y"), "EISDIR")
         exchange = 2
-        library = __import__("ctypes").CDLL(None, use_errno=True)
+        library = ctypes.CDLL(None, use_errno=True)
 
         def exchanged(first, second, flags):
             return library.renameat2(-100, os.fsencode(first), -100, os.fsencode(second), flags)
@@ -192,6 +193,53 @@ class Programs(Mounted):
         self.assertEqual((place / "p").read_bytes(), data + bytes(100000))
         subprocess.run(["cp", "--sparse=always", str(place / "p"), str(place / "q")], check=True)
         self.assertEqual((place / "q").read_bytes(), data + bytes(100000))
+        self.unmount(place)
+
+    def test_allocations(self):
+        """As ext4 has it: each modifies the file, and what there is no room for is refused."""
+        place = self.mount()
+        keep, punch, collapse, zero, insert = 1, 2, 8, 16, 32
+        library = ctypes.CDLL(None, use_errno=True)
+        library.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+        data = random.Random(harness.SEED).randbytes(200000)
+
+        def allocate(mode, offset, length):
+            with open(place / "f", "w+b", buffering=0) as file:
+                file.write(data)
+                os.utime(file.fileno(), ns=(1, 1))
+                before = os.fstat(file.fileno())
+                done = library.fallocate(file.fileno(), mode, offset, length) == 0
+                error = None if done else errno.errorcode[ctypes.get_errno()]
+                after = os.fstat(file.fileno())
+                if done:
+                    self.assertGreater(after.st_mtime_ns, before.st_mtime_ns)
+                    self.assertGreater(after.st_ctime_ns, before.st_ctime_ns)
+                file.seek(0)
+                return error, after.st_size, file.read()
+        size = len(data)
+        for mode, offset, length, end in (
+                (0, 0, 4096, size), (0, 1000, 300000, 301000), (keep, 0, 4096, size), (keep, 500000, 4096, size)):
+            self.assertEqual(allocate(mode, offset, length), (None, end, data + bytes(end - size)), (mode, offset))
+        for mode, end in ((keep | punch, size), (zero, size), (keep | zero, size)):
+            zeroed = data[:10000] + bytes(50000) + data[60000:]
+            self.assertEqual(allocate(mode, 10000, 50000), (None, end, zeroed), mode)
+        self.assertEqual(allocate(zero, 190000, 50000), (None, 240000, data[:190000] + bytes(50000)))
+        self.assertEqual(allocate(keep | punch, 300000, 50000), (None, size, data))
+        # FUSE does not hand these on.
+        for mode in (collapse, insert, punch, 0x80):
+            self.assertEqual(allocate(mode, 16384, 16384), ("ENOTSUP", size, data))
+        for mode in (0, keep, zero, keep | zero):
+            self.assertEqual(allocate(mode, 0, 1 << 30), ("ENOSPC", size, data))
+        self.assertEqual(allocate(keep | punch, 0, 1 << 30)[:2], (None, size))
+        # What the file has already needs no room.
+        room = os.statvfs(place).f_bavail * os.statvfs(place).f_frsize
+        with open(place / "big", "w+b", buffering=0) as file:
+            for _ in range(room * 2 // 3 >> 20):
+                file.write(bytes(1 << 20))
+            size = os.fstat(file.fileno()).st_size
+            os.posix_fallocate(file.fileno(), 0, size + (1 << 20))
+            self.assertEqual(error_of(os.posix_fallocate, file.fileno(), 0, 2 * size), "ENOSPC")
+            self.assertEqual(os.fstat(file.fileno()).st_size, size + (1 << 20))
         self.unmount(place)
 
     def test_a_mapping_of_what_is_appended_to(self):

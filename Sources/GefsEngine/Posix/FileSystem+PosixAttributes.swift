@@ -47,10 +47,12 @@ extension Branch {
     ) throws(FileError) {
         var needed = promise(forPutting: node.key, valueBytes: DirectoryEntry.posixByteCount)
         needed += SpacePromise(keys: 1, bytes: 64)
-        let shrinks = changes.length.map { $0 < UInt64(bitPattern: node.entry.length) } ?? false
+        let present = UInt64(bitPattern: node.entry.length)
+        let length = changes.length.flatMap { changes.isLengthMinimum && $0 < present ? nil : $0 }
+        let shrinks = length.map { $0 < present } ?? false
         try take(needed, as: caller, drawsOnReserve: shrinks)
         let now = volume.now()
-        if let length = changes.length {
+        if let length {
             if shrinks {
                 try shrink(node, to: length, data, as: caller)
             } else {

@@ -156,7 +156,7 @@ extension Branch {
     }
 
     /// Indices of the blocks that a file has from `from` on, at most `limit`.
-    fileprivate func dataBlocks(
+    func dataBlocks(
         _ qid: UInt64, from: UInt64, limit: Int
     ) throws(FileError) -> [UInt64] {
         try update { (view: BelowView) throws(FileError) -> ([UInt64], Bool) in

@@ -56,6 +56,8 @@ public struct PosixChanges: Sendable {
     public var owner: UserID?
     public var group: UserID?
     public var length: UInt64?
+    /// A file that is longer than `length` stays so.
+    public var isLengthMinimum = false
     /// Nanoseconds since 1970.
     public var accessTime: Int64?
     /// Nanoseconds since 1970.
