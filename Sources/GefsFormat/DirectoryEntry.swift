@@ -34,15 +34,33 @@ public struct DirectoryEntry: Hashable, Sendable {
         public var linkCount: UInt32
         /// Whether the file has extended attributes.
         public var hasAttributes: Bool
+        /// Whether blocks of the file may be missing.
+        public var mayHaveHoles: Bool
 
         /// What there is to know of a file, made of its parts.
-        public init(changeTime: Int64, linkCount: UInt32 = 1, hasAttributes: Bool = false) {
+        public init(
+            changeTime: Int64, linkCount: UInt32 = 1, hasAttributes: Bool = false,
+            mayHaveHoles: Bool = false
+        ) {
             self.changeTime = changeTime
             self.linkCount = linkCount
             self.hasAttributes = hasAttributes
+            self.mayHaveHoles = mayHaveHoles
         }
 
-        fileprivate static let traitAttributes: UInt32 = 1
+        fileprivate init(changeTime: Int64, linkCount: UInt32, traits: UInt32) {
+            self.init(
+                changeTime: changeTime, linkCount: linkCount,
+                hasAttributes: traits & Self.traitAttributes != 0,
+                mayHaveHoles: traits & Self.traitHoles != 0)
+        }
+
+        fileprivate var traits: UInt32 {
+            (hasAttributes ? Self.traitAttributes : 0) | (mayHaveHoles ? Self.traitHoles : 0)
+        }
+
+        private static let traitAttributes: UInt32 = 1
+        private static let traitHoles: UInt32 = 2
     }
 
     /// The encoded size without what POSIX adds, 61 bytes.
@@ -127,7 +145,7 @@ public struct DirectoryEntry: Hashable, Sendable {
         if bytes.count == Self.posixByteCount {
             posix = Posix(
                 changeTime: base[Layout.changeTime], linkCount: base[Layout.linkCount],
-                hasAttributes: base[Layout.traits] & Posix.traitAttributes != 0)
+                traits: base[Layout.traits])
         }
     }
 
@@ -151,7 +169,7 @@ public struct DirectoryEntry: Hashable, Sendable {
         guard let posix else { return }
         bytes[Layout.changeTime] = posix.changeTime
         bytes[Layout.linkCount] = posix.linkCount
-        bytes[Layout.traits] = posix.hasAttributes ? Posix.traitAttributes : 0
+        bytes[Layout.traits] = posix.traits
     }
 
     /// What `encode` writes.

@@ -46,11 +46,25 @@ extension MountSession {
         result.st_gid = owners.hostGroup(status.group)
         result.st_size = off_t(status.length)
         result.st_blksize = blksize_t(Geometry.blockBytes)
-        result.st_blocks = blkcnt_t((status.length + 511) / 512)
+        let allocated = status.allocatedBytes ?? Self.blockBytes(covering: status.length)
+        result.st_blocks = blkcnt_t(allocated / 512)
         result.st_atim = timespec(nanoseconds: status.accessTime)
         result.st_mtim = timespec(nanoseconds: status.modificationTime)
         result.st_ctim = timespec(nanoseconds: status.changeTime)
         return result
+    }
+
+    /// Bytes of the blocks that so many bytes take where there is no hole.
+    private static func blockBytes(covering length: UInt64) -> UInt64 {
+        let block = UInt64(Geometry.blockBytes)
+        return (length + block - 1) / block * block
+    }
+
+    /// What there is to be said of a file's attributes, where an answer that nobody had to look for
+    /// has left something out.
+    func completed(_ status: PosixStatus, _ handle: FileHandle) -> PosixStatus {
+        guard status.allocatedBytes == nil else { return status }
+        return (try? fileSystem.posixStatus(handle)) ?? status
     }
 
     /// What the kernel gets of a name; counts as one lookup of the file. Takes the handle over.
@@ -59,7 +73,7 @@ extension MountSession {
         let inode = inodes.adopt(handle, at: place)
         var entry = fuse_entry_param()
         entry.ino = inode === root ? fuse_ino_t(FUSE_ROOT_ID) : inode.identifier
-        entry.attr = attributes(status, inode.handle, in: tree)
+        entry.attr = attributes(completed(status, inode.handle), inode.handle, in: tree)
         entry.attr_timeout = timeout
         entry.entry_timeout = timeout
         return entry

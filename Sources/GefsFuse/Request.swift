@@ -52,7 +52,8 @@ struct Request {
     }
 
     func reply(attributes status: PosixStatus, _ inode: Inode) {
-        var attributes = session.attributes(status, inode.handle, in: inode.place.tree)
+        var attributes = session.attributes(
+            session.completed(status, inode.handle), inode.handle, in: inode.place.tree)
         fuse_reply_attr(pointer, &attributes, session.timeout)
     }
 }

@@ -113,6 +113,38 @@ class Features(Posix):
         self.assertEqual(stat.S_IMODE(os.stat(place / "f").st_mode), 0o600)
         self.unmount_posix(place)
 
+    def test_what_sparse_files_take(self):
+        place = self.mount_posix()
+        block = 16384
+        with open(place / "f", "w+b", buffering=0) as file:
+            os.truncate(place / "f", 1 << 40)
+            os.pwrite(file.fileno(), b"x" * 100, 1 << 39)
+            os.pwrite(file.fileno(), b"x" * 3 * block, 0)
+
+        def taken(name):
+            return os.stat(place / name).st_blocks * 512
+        self.assertEqual(taken("f"), 4 * block)
+        # Whole files, whatever their size, take the blocks that they are in.
+        for count in (0, 1, block, block + 1):
+            (place / "whole").write_bytes(b"x" * count)
+            self.assertEqual(taken("whole"), -(-count // block) * block)
+        self.unmount_posix(place)
+        place = self.mount_posix(image=self.image)
+        self.assertEqual(taken("f"), 4 * block)
+        os.chmod(place / "f", 0o600)
+        self.assertEqual(taken("f"), 4 * block)
+        subprocess.run(["cp", str(place / "f"), str(place / "g")], check=True, timeout=60)
+        self.assertEqual((os.stat(place / "g").st_size, taken("g")), (1 << 40, 4 * block))
+        subprocess.run(["fallocate", "-p", "-o", "0", "-l", str(block), str(place / "f")], check=True)
+        self.assertEqual(taken("f"), 3 * block)
+        with open(place / "f", "r+b") as file:
+            os.pwrite(file.fileno(), b"x", 0)
+            os.pwrite(file.fileno(), b"x", 10 * block)
+        self.assertEqual(taken("f"), 5 * block)
+        os.truncate(place / "f", 2 * block)
+        self.assertEqual(taken("f"), 2 * block)
+        self.unmount_posix(place)
+
     def test_names_times_and_owners(self):
         place = self.mount_posix()
         names = [b"n" * 255, b"a\nb\x01\xff", b"\x7f"]

@@ -43,6 +43,21 @@ import Testing
         #expect(throws: RecordError.fileLength(0x8042_4344_4546_4748)) { try decode(long) }
     }
 
+    @Test func `what POSIX adds lies behind the entry, 16 bytes`() throws {
+        var entry = try decode(bytes)
+        entry.posix = DirectoryEntry.Posix(changeTime: 0x0102, linkCount: 0x0304)
+        let time: [UInt8] = [0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 3, 4]
+        let cases: [(attributes: Bool, holes: Bool, traits: UInt8)] = [
+            (false, false, 0), (true, false, 1), (false, true, 2), (true, true, 3),
+        ]
+        for (attributes, holes, traits) in cases {
+            entry.posix?.hasAttributes = attributes
+            entry.posix?.mayHaveHoles = holes
+            #expect(entry.encoded() == bytes + time + [0, 0, 0, traits])
+            #expect(try decode(entry.encoded()) == entry)
+        }
+    }
+
     @Test func `a new entry takes its qid type from the mode`() {
         let entry = DirectoryEntry(qidPath: 1, mode: 0xe000_01ff, uid: 1, gid: 2, muid: 3)
         #expect(entry.qidType == 0xe0)

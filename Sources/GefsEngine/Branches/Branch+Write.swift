@@ -142,6 +142,7 @@ extension Branch {
             window.copy(into: buffer, index)
             index += 1
         }
+        node.noteWrite(window.firstBlock..<(window.lastBlock + 1))
         node.entry.length = Int64(bitPattern: max(length, window.end))
         stamp(node, as: caller)
         putContents(of: node)

@@ -48,6 +48,7 @@ enum ValueOutline {
             + (entry.posix.map {
                 " ctime \($0.changeTime) links \($0.linkCount)"
                     + ($0.hasAttributes ? " attributes" : "")
+                    + ($0.mayHaveHoles ? " holes" : "")
             } ?? "")
     }
 

@@ -26,6 +26,8 @@ final class FileNode: @unchecked Sendable {
     var looseAttributes: LooseAttributes = [:]
     /// Nothing lies beyond the end: no data block, and the last block's rest is zero.
     var hasCleanTail = false
+    /// Blocks that are missing as far as the file goes; nil where somebody has to look.
+    var holes: HoleMap?
     /// The file has several names, or once had: its entry lies under a key of its own. Then `parent`
     /// and `name` say where it was first found, and each handle where it came from.
     var isLinked: Bool
@@ -45,6 +47,7 @@ final class FileNode: @unchecked Sendable {
         self.name = name
         self.entry = entry
         qidPath = entry.qidPath
+        holes = Self.holes(entry)
     }
 
     /// Lets go of the directories above one by one: they may be more than a stack has room for.

@@ -198,6 +198,7 @@ extension Branch {
             if length < UInt64(bitPattern: node.entry.length) {
                 try shrink(node, to: length, data, as: caller)
             } else {
+                node.noteLength(length)
                 node.entry.length = Int64(bitPattern: length)
             }
         }

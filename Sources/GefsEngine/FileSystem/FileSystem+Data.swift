@@ -86,6 +86,7 @@ extension Branch {
                 node.hasCleanTail = false
             }
         }
+        node.noteLength(length)
         node.entry.length = Int64(bitPattern: length)
     }
 

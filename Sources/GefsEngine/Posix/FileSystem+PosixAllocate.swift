@@ -49,12 +49,11 @@ extension FileSystem {
         let available = settledSpace().available / block
         if UInt64(blocks.count) <= available { return }
         var present: UInt64 = 0
-        var next = blocks.lowerBound
-        while next < blocks.upperBound {
-            let found = try node.branch.dataBlocks(node.qidPath, from: next, limit: 4096)
-            present += UInt64(found.count { $0 < blocks.upperBound })
-            guard let last = found.last, found.count == 4096 else { break }
-            next = last + 1
+        var next: UInt64? = blocks.lowerBound
+        while let start = next, start < blocks.upperBound {
+            let found = try node.branch.dataBlocks(node.qidPath, from: start, limit: 4096)
+            present += UInt64(found.indices.count { $0 < blocks.upperBound })
+            next = found.end
         }
         if UInt64(blocks.count) - present > available { throw .volumeFull }
     }

@@ -56,6 +56,7 @@ extension Branch {
             if shrinks {
                 try shrink(node, to: length, data, as: caller)
             } else {
+                node.noteLength(length)
                 node.entry.length = Int64(bitPattern: length)
             }
             node.entry.modificationTime = now

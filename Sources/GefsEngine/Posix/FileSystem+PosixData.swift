@@ -104,6 +104,7 @@ extension FileSystem {
                 try branch.take(needed, as: caller, drawsOnReserve: true)
                 branch.dropDirty(node.qidPath, in: blocks.lowerBound..<next)
                 branch.removeData(node.qidPath, indices)
+                node.noteHole(blocks.lowerBound..<next)
                 branch.stamp(node, as: caller)
                 branch.putContents(of: node)
                 return next
@@ -127,15 +128,18 @@ extension FileSystem {
             let found = try branch.dataBlocks(node.qidPath, from: index, limit: 256)
             switch extent {
             case .data:
-                guard let first = found.first else { return nil }
-                let start = max(offset, first * block)
-                return start < length ? start : nil
+                if let first = found.indices.first {
+                    let start = max(offset, first * block)
+                    return start < length ? start : nil
+                }
+                guard let end = found.end else { return nil }
+                index = end
             case .hole:
-                for present in found {
+                for present in found.indices {
                     if present != index { break }
                     index += 1
                 }
-                if found.count < 256 || found.last.map({ $0 + 1 != index }) ?? true {
+                if found.end.map({ index < $0 }) ?? true {
                     return min(max(offset, index * block), length)
                 }
             }
@@ -155,11 +159,11 @@ extension Branch {
         volume.noteFlushed(given)
     }
 
-    /// Indices of the blocks that a file has from `from` on, at most `limit`.
+    /// The blocks that a file has from `from` on; `limit` says how many are looked at on the way.
     func dataBlocks(
         _ qid: UInt64, from: UInt64, limit: Int
-    ) throws(FileError) -> [UInt64] {
-        try update { (view: BelowView) throws(FileError) -> ([UInt64], Bool) in
+    ) throws(FileError) -> DataBlocks {
+        try update { (view: BelowView) throws(FileError) -> ([UInt64], DataKeys) in
             let keys = try dataKeysBelow(qid, from: from, limit: limit, view, mayBlock: true)
             // What a frozen layer took away is a hole, unless a later one has it again.
             let present = keys.indices.filter { index in
@@ -173,18 +177,25 @@ extension Branch {
                 }
                 return true
             }
+            return (present, keys)
+        } _: { (present: [UInt64], keys: DataKeys) throws(FileError) -> DataBlocks in
             // Beyond the last of them nothing is known where there are more.
-            return (present, keys.hasMore)
-        } _: { (found: ([UInt64], Bool)) throws(FileError) -> [UInt64] in
-            var blocks = Set(found.0.filter { !isHole(qid, $0) })
-            let known = found.1 ? found.0.last ?? .max : .max
+            let end = keys.hasMore ? keys.indices.last.map { $0 + 1 } : nil
+            var blocks = Set(present.filter { !isHole(qid, $0) })
             for index in dirty.files[qid]?.blocks.keys ?? [:].keys
-            where index >= from && index <= known {
+            where index >= from && index < end ?? .max {
                 blocks.insert(index)
             }
-            return Array(blocks.sorted().prefix(limit))
+            return DataBlocks(indices: blocks.sorted(), end: end)
         }
     }
+}
+
+/// Blocks that a file has, by index.
+struct DataBlocks {
+    var indices: [UInt64]
+    /// What lies from there on was not looked at; nil: nothing does.
+    var end: UInt64?
 }
 
 extension DirtyData {

@@ -31,7 +31,8 @@ extension FileSystem {
                 entries.append(
                     PosixEntry(
                         name: Array(UnsafeRawBufferPointer(rebasing: key[11..<(key.count - 1)])),
-                        status: PosixStatus(entry, changeTime: nil, isRemoved: false)))
+                        status: PosixStatus(
+                            entry, allocatedBlocks: nil, changeTime: nil, isRemoved: false)))
             } catch {
                 fault = error
                 return false

@@ -22,9 +22,25 @@ extension FileSystem {
     }
 
     /// What `stat` tells of a file, also of one without a name that is still open.
+    ///
+    /// Looks for the holes of a file that may have some, once.
     public func posixStatus(_ handle: FileHandle) throws(FileError) -> PosixStatus {
         guard let node = handle.node else { throw .notFound }
-        return try node.branch.lock.locked { () throws(FileError) -> PosixStatus in
+        let status = try status(of: node)
+        if status.allocatedBytes != nil { return status }
+        do throws(FileError) {
+            try node.branch.findHoles(of: node)
+        } catch .removed {
+            throw .removed
+        } catch {
+            // Somebody who only looks is not kept from that by a block that cannot be read.
+            return status
+        }
+        return try self.status(of: node)
+    }
+
+    private func status(of node: FileNode) throws(FileError) -> PosixStatus {
+        try node.branch.lock.locked { () throws(FileError) -> PosixStatus in
             if node.isLost { throw .removed }
             return node.posixStatus
         }

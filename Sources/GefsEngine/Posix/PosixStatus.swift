@@ -10,6 +10,8 @@ public struct PosixStatus: Sendable {
     public var mode: UInt32
     /// Bytes; of a directory 0.
     public var length: UInt64
+    /// Bytes of the blocks that it takes; nil where nobody has counted them: `posixStatus` does.
+    public var allocatedBytes: UInt64?
     /// Nanoseconds since 1970.
     public var accessTime: Int64
     /// Nanoseconds since 1970.
@@ -26,11 +28,14 @@ public struct PosixStatus: Sendable {
     /// The file has extended attributes.
     public var hasAttributes: Bool
 
-    init(_ entry: DirectoryEntry, changeTime: Int64?, isRemoved: Bool) {
+    init(
+        _ entry: DirectoryEntry, allocatedBlocks: UInt64?, changeTime: Int64?, isRemoved: Bool
+    ) {
         qidPath = entry.qidPath
         version = entry.qidVersion
         mode = entry.mode
         length = entry.isDirectory ? 0 : UInt64(bitPattern: entry.length)
+        allocatedBytes = allocatedBlocks.map { $0 * UInt64(Geometry.blockBytes) }
         accessTime = entry.accessTime
         modificationTime = entry.modificationTime
         self.changeTime = entry.posix?.changeTime ?? changeTime ?? entry.modificationTime
@@ -45,7 +50,8 @@ public struct PosixStatus: Sendable {
 extension FileNode {
     /// Lock held.
     var posixStatus: PosixStatus {
-        PosixStatus(entry, changeTime: changeTime, isRemoved: isRemoved)
+        PosixStatus(
+            entry, allocatedBlocks: allocatedBlocks, changeTime: changeTime, isRemoved: isRemoved)
     }
 }
 

@@ -150,6 +150,7 @@ extension Branch {
                 if entry.posix == nil {
                     node.entry.posix = posixPart(at: entry.modificationTime)
                 }
+                node.holes = FileNode.holes(node.entry)
                 node.isLinked = found?.isLinked ?? false
             } else {
                 node.isRemoved = true

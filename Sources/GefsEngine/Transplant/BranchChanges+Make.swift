@@ -236,6 +236,7 @@ extension BranchChanges {
             node.isRemoved = false
             node.looseAttributes = [:]
             node.entry = new.entry
+            node.holes = FileNode.holes(new.entry)
             node.isLinked = new.isLinked
             node.hasCleanTail = false
             node.createdAtFreeze = nil

@@ -141,9 +141,12 @@ struct BranchChanges {
         } else if change.old == nil {
             hasAttributes = false
         }
+        let mayHaveHoles = [change.old?.entry, new.entry].contains {
+            $0?.posix?.mayHaveHoles ?? false
+        }
         new.entry.posix = DirectoryEntry.Posix(
             changeTime: branch.volume.now(), linkCount: UInt32(new.places.count),
-            hasAttributes: hasAttributes)
+            hasAttributes: hasAttributes, mayHaveHoles: mayHaveHoles)
         change.new = new
     }
 
