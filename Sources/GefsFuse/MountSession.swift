@@ -56,7 +56,7 @@ public final class MountSession: @unchecked Sendable {
     let inodes: InodeTable
     let buffers = ReadBuffers()
     /// Set before the kernel is heard.
-    private(set) var connection = Connection(mayUseRing: false)
+    private(set) var connection = Connection(mayUseRing: false, mayClearPrivileges: false)
     let isReadOnly: Bool
     let showsControl: Bool
     /// A handle on it is in no tree.
@@ -163,7 +163,8 @@ public final class MountSession: @unchecked Sendable {
             throw .refused
         }
         lock.locked { self.session = session }
-        connection = Connection(mayUseRing: ring != nil)
+        connection = Connection(
+            mayUseRing: ring != nil, mayClearPrivileges: fileSystem.isPosix)
         do throws(MountError) {
             try connection.negotiate(session)
         } catch {

@@ -95,8 +95,10 @@ extension Request {
             return
         }
         perform { () throws(FileError) -> Void in
+            try fileSystem.removeCapability(of: inode.handle, as: caller)
             let count = try fileSystem.writeUnchecked(
-                inode.handle, at: UInt64(offset), from: bytes, appends: appends, as: caller)
+                inode.handle, at: UInt64(offset), from: bytes, appends: appends,
+                clearsSetIDs: RequestFlags.current.contains(.clearsSetIDs), as: caller)
             fuse_reply_write(pointer, count)
         }
     }

@@ -116,12 +116,29 @@ extension Request {
         } else if has(FUSE_SET_ATTR_MTIME) {
             changes.modificationTime = attributes.st_mtim.nanoseconds
         }
+        changes.clearsSetIDs = RequestFlags.current.contains(.clearsSetIDs)
         perform { () throws(FileError) -> Void in
+            if changes.length != nil || changes.owner != nil || changes.group != nil {
+                try fileSystem.removeCapability(of: inode.handle, as: caller)
+            }
+            if session.connection.clearsPrivileges, fields & Self.anything == 0,
+                fuse_req_ctx(pointer)?.pointee.uid != 0
+            {
+                // What the kernel asks before a change that takes rights away. It believes the mode
+                // in the reply until it asks again; root may be about a capability only.
+                changes.clearsSetIDs = true
+            }
             var status = try fileSystem.change(inode.handle, changes, as: caller)
             if changes.permissions != nil { status = try followMode(status, inode.handle) }
             reply(attributes: status, inode)
         }
     }
+
+    /// What a request to change attributes is mostly about.
+    private static let anything =
+        FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID | FUSE_SET_ATTR_SIZE
+        | FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_ATIME_NOW
+        | FUSE_SET_ATTR_MTIME_NOW
 
     fileprivate func readLink(_ identifier: fuse_ino_t) {
         perform { () throws(FileError) -> Void in

@@ -19,6 +19,21 @@ class Posix(Mounted):
             harness.run("ream", image, "--size", "512M", "--features", "posix", "--user", "root")
         return self.mount(*words, image=image, **named)
 
+    def as_user(self, user, function, folder):
+        """Does something as somebody else, in a folder."""
+        child = os.fork()
+        if child == 0:
+            try:
+                os.chdir(folder)
+                os.setgroups([])
+                os.setgid(user)
+                os.setuid(user)
+                function()
+                os._exit(0)
+            finally:
+                os._exit(1)
+        self.assertEqual(os.waitpid(child, 0)[1], 0)
+
     def unmount_posix(self, place):
         harness.run("umount", place)
         harness.run("check", "--strict", self.image)
@@ -113,6 +128,54 @@ class Features(Posix):
         self.assertEqual(stat.S_IMODE(os.stat(place / "f").st_mode), 0o600)
         self.unmount_posix(place)
 
+    def test_who_changes_a_program_takes_its_rights_away(self):
+        place = self.mount_posix()
+        os.chmod(place, 0o777)
+        source = place / "source"
+        source.write_bytes(b"new")
+        capability = bytes.fromhex("0100000202040000000000000000000000000000")
+
+        def program(mode=0o6777):
+            (place / "p").write_bytes(b"program")
+            os.chown(place / "p", 1, 1)
+            os.chmod(place / "p", mode)
+            os.setxattr(place / "p", "security.capability", capability)
+            os.setxattr(place / "p", "user.other", b"x")
+
+        def mode():
+            return stat.S_IMODE(os.stat(place / "p").st_mode)
+
+        def shell(command):
+            return lambda: subprocess.run(["sh", "-c", command], check=True)
+
+        def copy():
+            with open("source", "rb") as file, open("p", "r+b") as other:
+                os.copy_file_range(file.fileno(), other.fileno(), 3)
+        changes = [shell(text) for text in (
+            ": > p", "echo >> p", "truncate -s 3 p", "truncate -s 100 p", "fallocate -l 100 p",
+            "fallocate -n -p -o 0 -l 4 p")] + [copy]
+        for index, change in enumerate(changes):
+            for user, kept in ((2, 0o777), (0, 0o6777)):
+                program()
+                self.as_user(user, change, place)
+                self.assertEqual(mode(), kept, (user, index))
+                self.assertEqual(os.listxattr(place / "p"), ["user.other"], (user, index))
+        # What can be executed is not what it was, also where nobody has looked since.
+        program(0o6777)
+        shown = subprocess.run(["sh", "-c", f"cat {shutil.which('id')} > p; exec ./p -u"], cwd=place, user=2, group=2,
+                               extra_groups=[], check=True, stdout=subprocess.PIPE).stdout
+        self.assertEqual(shown, b"2\n")
+        for owner in ((0, -1), (-1, 0)):
+            program()
+            os.chown(place / "p", *owner)
+            self.assertEqual(mode(), 0o777)
+            self.assertEqual(os.listxattr(place / "p"), ["user.other"])
+        # A group's bit that gives nobody anything stays.
+        program(0o2767)
+        subprocess.run(["sh", "-c", "echo >> p"], cwd=place, user=1, group=1, extra_groups=[], check=True)
+        self.assertEqual(mode(), 0o2767)
+        self.unmount_posix(place)
+
     def test_what_sparse_files_take(self):
         place = self.mount_posix()
         block = 16384
@@ -190,6 +253,14 @@ class Features(Posix):
         self.assertEqual(os.stat(place / "copy" / "a").st_nlink, 2)
         self.assertEqual(os.getxattr(place / "copy" / "sub" / "b", "user.note"), b"kept")
         self.unmount_posix(place)
+
+
+@can_mount
+class FeaturesOverTheDevice(Features):
+    """The same where the kernel does not speak io_uring."""
+
+    def mount(self, *words, **named):
+        return super().mount("-o", "noio_uring", *words, **named)
 
 
 @can_mount

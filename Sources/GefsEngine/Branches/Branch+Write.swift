@@ -46,7 +46,7 @@ extension Branch {
     /// - Returns: the number of bytes.
     func write(
         _ node: FileNode, at asked: UInt64, from bytes: UnsafeRawBufferPointer,
-        appends: Bool = false, as caller: Caller
+        appends: Bool = false, clearsSetIDs: Bool = false, as caller: Caller
     ) throws(FileError) -> Int {
         guard bytes.count > 0 else { return 0 }
         while true {
@@ -69,7 +69,7 @@ extension Branch {
                 !needsBase(node, window, window.lastBlock, length)
             {
                 defer { lock.unlock() }
-                try apply(window, to: node, WriteBases(), as: caller)
+                try apply(window, to: node, WriteBases(), clearsSetIDs, as: caller)
                 return bytes.count
             }
             let view = below
@@ -81,7 +81,7 @@ extension Branch {
             guard freezeCount == view.freezeCount,
                 UInt64(bitPattern: node.entry.length) == length
             else { continue }
-            try apply(window, to: node, bases, as: caller)
+            try apply(window, to: node, bases, clearsSetIDs, as: caller)
             return bytes.count
         }
     }
@@ -114,7 +114,8 @@ extension Branch {
 
     /// Makes the change in the active layer. Lock held.
     private func apply(
-        _ window: WriteWindow, to node: FileNode, _ bases: WriteBases, as caller: Caller
+        _ window: WriteWindow, to node: FileNode, _ bases: WriteBases, _ clearsSetIDs: Bool,
+        as caller: Caller
     ) throws(FileError) {
         try checkWritable(contentsOf: node)
         let qid = node.qidPath
@@ -144,6 +145,7 @@ extension Branch {
         }
         node.noteWrite(window.firstBlock..<(window.lastBlock + 1))
         node.entry.length = Int64(bitPattern: max(length, window.end))
+        if clearsSetIDs { node.entry.clearSetIDs() }
         stamp(node, as: caller)
         putContents(of: node)
     }

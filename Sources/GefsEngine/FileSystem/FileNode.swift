@@ -24,6 +24,8 @@ final class FileNode: @unchecked Sendable {
     var isLost = false
     /// While the file has no name.
     var looseAttributes: LooseAttributes = [:]
+    /// Its extended attributes, if any, were searched for capabilities, in vain.
+    var hasNoCapability = false
     /// Nothing lies beyond the end: no data block, and the last block's rest is zero.
     var hasCleanTail = false
     /// Blocks that are missing as far as the file goes; nil where somebody has to look.

@@ -97,6 +97,7 @@ extension FileSystem {
                 defer { branch.lock.unlock() }
                 guard node.entry.qidVersion == version else { throw .interference }
                 try branch.checkWritable(contentsOf: node)
+                if name == Self.capability { node.hasNoCapability = false }
                 if node.isRemoved {
                     try branch.setLooseAttribute(name, of: node, to: value, rule)
                 } else {
@@ -109,6 +110,31 @@ extension FileSystem {
                 }
                 return node.posixStatus
             }
+        }
+    }
+
+    /// What lets a program do more than its caller may. Source: capabilities(7).
+    private static let capability = Array("security.capability".utf8)
+
+    /// Takes a program's capabilities away, as every change of its contents or owners does. Costs
+    /// nothing of a file that has no attributes, and a search of others once.
+    public func removeCapability(of handle: FileHandle, as caller: Caller) throws(FileError) {
+        guard volume.isPosix, let node = handle.node else { return }
+        let version = node.branch.lock.locked { () -> UInt32? in
+            guard node.entry.posix?.hasAttributes ?? false, !node.hasNoCapability else {
+                return nil
+            }
+            return node.entry.qidVersion
+        }
+        guard let version else { return }
+        if try attribute(Self.capability, of: handle, as: caller) != nil {
+            do throws(FileError) {
+                _ = try setAttribute(Self.capability, of: handle, to: nil, as: caller)
+            } catch .noAttribute {}
+            return
+        }
+        node.branch.lock.locked {
+            if node.entry.qidVersion == version { node.hasNoCapability = true }
         }
     }
 
@@ -237,5 +263,15 @@ extension DirectoryEntry {
     mutating func setPermissions(_ permissions: UInt32) {
         mode = PosixBits.unchangeable(of: mode) | PosixMode.entryBits(permissions: permissions)
         qidType = UInt8(truncatingIfNeeded: mode >> 24)
+    }
+
+    /// Takes from a file what lets a program run as its owner, or as its group. Without the right to
+    /// execute for the group that bit means something else, and stays.
+    mutating func clearSetIDs() {
+        let permissions = PosixMode.permissions(of: mode)
+        guard !isDirectory, permissions & 0o6000 != 0 else { return }
+        var cleared = permissions & ~0o4000
+        if permissions & 0o010 != 0 { cleared &= ~0o2000 }
+        setPermissions(cleared)
     }
 }

@@ -3,7 +3,7 @@ import GefsFormat
 extension FileSystem {
     /// Changes a file's attributes, all or nothing, also of a file without a name that is open.
     ///
-    /// The set-id bits are the kernel's to clear: it says the mode that there is to be.
+    /// When set-id bits are to go is the kernel's to say.
     /// - Throws: `.unknownUser`, `.unknownGroup`, `.negativeLength`, `.isADirectory` for a length,
     ///   `.volumeFull`, `.readOnly`.
     public func change(
@@ -62,6 +62,7 @@ extension Branch {
             node.entry.modificationTime = now
         }
         if let permissions = changes.permissions { node.entry.setPermissions(permissions) }
+        if changes.clearsSetIDs { node.entry.clearSetIDs() }
         if let owner = changes.owner { node.entry.uid = owner.rawValue }
         if let group = changes.group { node.entry.gid = group.rawValue }
         if let time = changes.accessTime { node.entry.accessTime = time }

@@ -9,18 +9,22 @@ public enum Extent: Sendable {
 extension FileSystem {
     /// Writes all of `bytes` at `offset`, or at the end, also to a file without a name.
     ///
-    /// - Parameter appends: the end of the file is found and written to at once.
+    /// - Parameters:
+    ///   - appends: the end of the file is found and written to at once.
+    ///   - clearsSetIDs: the file loses its set-id bits with it.
     /// - Returns: what `stat` tells now.
     /// - Throws: as `write`.
     public func writeUnchecked(
         _ handle: FileHandle, at offset: UInt64, from bytes: UnsafeRawBufferPointer,
-        appends: Bool = false, as caller: Caller
+        appends: Bool = false, clearsSetIDs: Bool = false, as caller: Caller
     ) throws(FileError) -> Int {
         guard let node = handle.node else { throw .isADirectory }
         if node.isAdministrative { throw .permissionDenied }
         try volume.admit(caller)
         return try withRoom(caller) { () throws(FileError) -> Int in
-            try node.branch.write(node, at: offset, from: bytes, appends: appends, as: caller)
+            try node.branch.write(
+                node, at: offset, from: bytes, appends: appends, clearsSetIDs: clearsSetIDs,
+                as: caller)
         }
     }
 

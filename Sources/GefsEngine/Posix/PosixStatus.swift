@@ -62,6 +62,8 @@ public struct PosixChanges: Sendable {
     public var owner: UserID?
     public var group: UserID?
     public var length: UInt64?
+    /// A file, not a directory, loses its set-id bits.
+    public var clearsSetIDs = false
     /// A file that is longer than `length` stays so.
     public var isLengthMinimum = false
     /// Nanoseconds since 1970.

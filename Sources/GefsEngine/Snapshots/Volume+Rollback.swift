@@ -151,6 +151,7 @@ extension Branch {
                     node.entry.posix = posixPart(at: entry.modificationTime)
                 }
                 node.holes = FileNode.holes(node.entry)
+                node.hasNoCapability = false
                 node.isLinked = found?.isLinked ?? false
             } else {
                 node.isRemoved = true

@@ -237,6 +237,7 @@ extension BranchChanges {
             node.looseAttributes = [:]
             node.entry = new.entry
             node.holes = FileNode.holes(new.entry)
+            node.hasNoCapability = false
             node.isLinked = new.isLinked
             node.hasCleanTail = false
             node.createdAtFreeze = nil

@@ -10,13 +10,21 @@ import Glibc
 final class Connection: @unchecked Sendable {
     /// Ends the reading from the device where requests come over the ring; nil: they may not.
     private let end: EndSignal?
+    private let mayClearPrivileges: Bool
     /// Whether the kernel has offered the ring. Written before any other thread asks.
     private var hasOffer = false
+    /// What is taken of the offer that libfuse does not know of.
+    private var accepted: UInt32 = 0
     private var isNegotiated = false
 
-    init(mayUseRing: Bool) {
+    init(mayUseRing: Bool, mayClearPrivileges: Bool) {
         end = mayUseRing ? EndSignal() : nil
+        self.mayClearPrivileges = mayClearPrivileges
     }
+
+    /// Set-id bits and capabilities that a change takes away are ours to take away: the kernel does
+    /// not ask for them before each write.
+    var clearsPrivileges: Bool { accepted & UInt32(FUSE_HANDLE_KILLPRIV_V2) != 0 }
 
     /// Requests come over the ring; over the device come forgotten inodes and interruptions.
     var usesRing: Bool { end != nil && hasOffer }
@@ -72,8 +80,8 @@ final class Connection: @unchecked Sendable {
     ) -> Int {
         guard isNegotiated, hasOffer, let end else {
             let received = read(device, buffer, count)
-            if !isNegotiated, received > 0 {
-                noteOffer(UnsafeRawBufferPointer(start: buffer, count: received))
+            if received > 0 {
+                note(UnsafeRawBufferPointer(start: buffer, count: received))
             }
             return received
         }
@@ -90,7 +98,8 @@ final class Connection: @unchecked Sendable {
         return read(device, buffer, count)
     }
 
-    private func noteOffer(_ request: UnsafeRawBufferPointer) {
+    private func note(_ request: UnsafeRawBufferPointer) {
+        if isNegotiated { return RequestFlags.note(request) }
         let headBytes = MemoryLayout<fuse_in_header>.size
         guard request.count >= headBytes + MemoryLayout<fuse_init_in>.size,
             request.load(as: fuse_in_header.self).opcode == FUSE_INIT.rawValue
@@ -99,6 +108,7 @@ final class Connection: @unchecked Sendable {
         hasOffer =
             offer.flags & KernelInterface.hasMoreFlags != 0
             && offer.flags2 & KernelInterface.overRing != 0
+        if mayClearPrivileges { accepted = offer.flags & UInt32(FUSE_HANDLE_KILLPRIV_V2) }
     }
 
     private func send(_ device: Int32, _ parts: UnsafeMutableBufferPointer<iovec>) -> Int {
@@ -112,13 +122,13 @@ final class Connection: @unchecked Sendable {
         }
         if !isNegotiated, head.error == 0 {
             isNegotiated = true
-            if usesRing { acceptRing(parts) }
+            accept(parts)
         }
         return writev(device, parts.baseAddress, Int32(parts.count))
     }
 
-    /// Adds to libfuse's answer that requests are to come over the ring.
-    private func acceptRing(_ parts: UnsafeMutableBufferPointer<iovec>) {
+    /// Adds to libfuse's answer what it does not know of.
+    private func accept(_ parts: UnsafeMutableBufferPointer<iovec>) {
         guard parts.count == 2, let answer = parts[1].iov_base,
             parts[1].iov_len >= MemoryLayout<fuse_init_out>.size
         else {
@@ -126,8 +136,11 @@ final class Connection: @unchecked Sendable {
             return
         }
         var changed = answer.loadUnaligned(as: fuse_init_out.self)
-        changed.flags |= KernelInterface.hasMoreFlags
-        changed.flags2 |= KernelInterface.overRing
+        changed.flags |= accepted
+        if usesRing {
+            changed.flags |= KernelInterface.hasMoreFlags
+            changed.flags2 |= KernelInterface.overRing
+        }
         answer.storeBytes(of: changed, as: fuse_init_out.self)
     }
 }
