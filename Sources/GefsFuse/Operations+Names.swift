@@ -10,6 +10,14 @@ extension MountSession {
             guard let request = Request(pointer), let name else { return }
             request.makeNode(name, in: parent, mode, device)
         }
+        operations.create = { pointer, parent, name, mode, information in
+            guard let request = Request(pointer), let name, let information else { return }
+            // Others are made by mknod, once the kernel was told so.
+            guard name.bytes == KernelInterface.namelessName else {
+                return request.reply(error: ENOSYS)
+            }
+            request.makeNameless(in: parent, mode, information)
+        }
         operations.mkdir = { pointer, parent, name, mode in
             guard let request = Request(pointer), let name else { return }
             request.make(name, in: parent, .directory, mode)
@@ -61,15 +69,34 @@ extension Request {
     fileprivate func link(
         _ identifier: fuse_ino_t, to name: UnsafePointer<CChar>, in parent: fuse_ino_t
     ) {
-        // What link(2) says of file systems without hard links.
-        guard fileSystem.isPosix else { return reply(error: EPERM) }
         perform { () throws(FileError) -> Void in
-            let (handle, status) = try name.withName {
-                (bytes) throws(FileError) -> (FileHandle, PosixStatus) in
-                try fileSystem.link(
-                    inode(identifier).handle, to: bytes, in: inode(parent).handle, as: caller)
+            do throws(FileError) {
+                let (handle, status) = try name.withName {
+                    (bytes) throws(FileError) -> (FileHandle, PosixStatus) in
+                    try fileSystem.link(
+                        inode(identifier).handle, to: bytes, in: inode(parent).handle, as: caller)
+                }
+                reply(handle, status, in: inode(parent))
+            } catch .unsupported {
+                // What link(2) says of file systems without hard links.
+                reply(error: EPERM)
             }
-            reply(handle, status, in: inode(parent))
+        }
+    }
+
+    /// Makes a file without a name. Whether it may get one is the kernel's to know.
+    fileprivate func makeNameless(
+        in parent: fuse_ino_t, _ mode: mode_t, _ information: UnsafeMutablePointer<fuse_file_info>
+    ) {
+        perform { () throws(FileError) -> Void in
+            let directory = inode(parent)
+            let creation = try creation(.file, mode, in: directory.handle)
+            let (handle, status) = try fileSystem.makeNameless(
+                in: directory.handle, creation, as: caller)
+            var entry = session.entry(handle, status, in: directory.place.tree)
+            if fuse_reply_create(pointer, &entry, information) != 0 {
+                session.inodes.forget(entry.ino, 1)
+            }
         }
     }
 

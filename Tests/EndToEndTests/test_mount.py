@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import stat
 import subprocess
+import tempfile
 import threading
 import unittest
 
@@ -47,6 +48,15 @@ def error_of(function, *arguments, **named):
     except OSError as error:
         return errno.errorcode[error.errno]
     return None
+
+
+def link_open(descriptor, path):
+    """Gives an open file a name."""
+    empty_path, here = 0x1000, -100
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.linkat(descriptor, b"", here, os.fsencode(path), empty_path) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 @can_mount
@@ -170,6 +180,53 @@ class Programs(Mounted):
             (place / "new").write_text("new")
             os.rename(place / "new", place / "replaced")
             self.assertEqual(len(old.read()), 300000)
+        self.unmount(place)
+
+    def test_files_that_are_made_without_a_name(self):
+        place = self.mount()
+        os.mkdir(place / "d")
+        os.mkdir(place / "e")
+        file = os.open(place / "d", os.O_TMPFILE | os.O_RDWR, 0o640)
+        content = random.Random(harness.SEED).randbytes(100000)
+        os.write(file, content)
+        os.fsync(file)
+        self.assertEqual(os.fstat(file).st_nlink, 0)
+        self.assertEqual(os.listdir(place / "d"), [])
+        os.rmdir(place / "d")
+        os.ftruncate(file, 90000)
+        link_open(file, place / "e" / "f")
+        self.assertEqual((place / "e" / "f").read_bytes(), content[:90000])
+        status = os.stat(place / "e" / "f")
+        self.assertEqual((status.st_nlink, status.st_ino), (1, os.fstat(file).st_ino))
+        self.assertEqual(stat.S_IMODE(status.st_mode), 0o640)
+        os.write(file, b"more")
+        os.close(file)
+        self.assertEqual(harness.run("cat", self.image, "/e/f").stdout, content[:90000] + bytes(10000) + b"more")
+        # One that is to have no name gets none; nor does one twice on a volume without hard links.
+        file = os.open(place, os.O_TMPFILE | os.O_RDWR | os.O_EXCL)
+        self.assertEqual(error_of(link_open, file, place / "g"), "ENOENT")
+        os.close(file)
+        file = os.open(place, os.O_TMPFILE | os.O_RDWR)
+        self.assertEqual(error_of(link_open, file, place / "e" / "f"), "EEXIST")
+        link_open(file, place / "g")
+        self.assertEqual(error_of(os.link, place / "g", place / "h"), "EPERM")
+        os.close(file)
+        # What is left without one goes.
+        for _ in range(20):
+            with tempfile.TemporaryFile(dir=place) as file:
+                file.write(content)
+        for number in range(20):
+            with open(place / ("n%d" % number), "w") as file:
+                file.write("named as ever")
+        left = os.open(place, os.O_TMPFILE | os.O_RDWR)
+        os.write(left, content)
+        os.fsync(left)
+        os.kill(self.process(), signal.SIGKILL)
+        subprocess.run(["fusermount3", "-u", "-z", str(place)], check=True)
+        with contextlib.suppress(OSError):
+            os.close(left)
+        place = self.mount(image=self.image)
+        self.assertEqual(harness.run("cat", self.image, "/e/f").stdout[:90000], content[:90000])
         self.unmount(place)
 
     def test_holes(self):

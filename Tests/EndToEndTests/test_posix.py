@@ -8,7 +8,7 @@ import time
 import unittest
 
 import harness
-from test_mount import Mounted, can_mount, error_of
+from test_mount import Mounted, can_mount, error_of, link_open
 
 
 class Posix(Mounted):
@@ -206,6 +206,23 @@ class Features(Posix):
         self.assertEqual(taken("f"), 5 * block)
         os.truncate(place / "f", 2 * block)
         self.assertEqual(taken("f"), 2 * block)
+        self.unmount_posix(place)
+
+    @unittest.skipUnless(shutil.which("setfacl"), "needs setfacl")
+    def test_what_is_made_without_a_name_has_attributes(self):
+        place = self.mount_posix()
+        os.mkdir(place / "d")
+        subprocess.run(["setfacl", "-d", "-m", "u:1:rwx", str(place / "d")], check=True)
+        file = os.open(place / "d", os.O_TMPFILE | os.O_RDWR, 0o660)
+        os.setxattr(file, "user.a", b"b" * 1000)
+        link_open(file, place / "f")
+        os.link(place / "f", place / "g")
+        os.close(file)
+        self.unmount_posix(place)
+        place = self.mount_posix(image=self.image)
+        self.assertEqual(os.getxattr(place / "g", "user.a"), b"b" * 1000)
+        self.assertIn("system.posix_acl_access", os.listxattr(place / "f"))
+        self.assertEqual(os.stat(place / "f").st_nlink, 2)
         self.unmount_posix(place)
 
     def test_names_times_and_owners(self):

@@ -19,6 +19,8 @@ final class FileNode: @unchecked Sendable {
     /// Handles alone.
     var handles = 0
     var isRemoved = false
+    /// The file was made without a name, and has not got one: it may. `isRemoved` is set as well.
+    var isUnnamedYet = false
     /// The file is in none of the branch's layers, not even its contents: the branch went back to
     /// a state that has it not. `isRemoved` is set as well.
     var isLost = false

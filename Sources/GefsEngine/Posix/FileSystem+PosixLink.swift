@@ -1,21 +1,24 @@
 import GefsFormat
 
 extension FileSystem {
-    /// Gives a file one more name in a directory of the same branch.
+    /// Gives a file one more name in a directory of the same branch; or its first one, where it was
+    /// made without.
     ///
     /// - Returns: a handle on it that only refers to it, and what `stat` tells now.
-    /// - Throws: `.unsupported` unless the disk has the feature `posix`; `.permissionDenied` for a
-    ///   directory; `.exists`, `.otherBranch`, `.tooManyLinks`, `.readOnly`, `.volumeFull`.
+    /// - Throws: `.unsupported` for a second name unless the disk has the feature `posix`;
+    ///   `.permissionDenied` for a directory; `.notFound` for a file that lost its names; `.exists`, `.otherBranch`, `.tooManyLinks`, `.readOnly`, `.volumeFull`.
     public func link(
         _ file: FileHandle, to name: UnsafeRawBufferPointer, in directory: FileHandle,
         as caller: Caller
     ) throws(FileError) -> (FileHandle, PosixStatus) {
-        guard volume.isPosix else { throw .unsupported }
-        try FileName.check(name, isPosix: true)
         guard let node = file.node, let parent = directory.node else { throw .permissionDenied }
         let branch = node.branch
+        let isFirst = branch.lock.locked { node.isUnnamedYet }
+        guard volume.isPosix || isFirst else { throw .unsupported }
+        try FileName.check(name, isPosix: volume.isPosix)
         guard parent.branch === branch else { throw .otherBranch }
         let place = FilePlace(parent: parent, name: Array(name))
+        if isFirst { return try nameFirst(file, node, place, as: caller) }
         return try withRoom(caller) { () throws(FileError) -> (FileHandle, PosixStatus) in
             try branch.update { (view: BelowView) throws(FileError) -> [UInt8]? in
                 try branch.valueBelow(place.key, view, mayBlock: caller.mayBlock)

@@ -79,11 +79,7 @@ final class Connection: @unchecked Sendable {
         _ device: Int32, _ buffer: UnsafeMutableRawPointer, _ count: Int
     ) -> Int {
         guard isNegotiated, hasOffer, let end else {
-            let received = read(device, buffer, count)
-            if received > 0 {
-                note(UnsafeRawBufferPointer(start: buffer, count: received))
-            }
-            return received
+            return receiveNext(device, buffer, count)
         }
         // Hardly anything comes this way, and nothing tells when the end is near.
         var polls = [
@@ -95,10 +91,20 @@ final class Connection: @unchecked Sendable {
             errno = ENODEV
             return -1
         }
-        return read(device, buffer, count)
+        return receiveNext(device, buffer, count)
     }
 
-    private func note(_ request: UnsafeRawBufferPointer) {
+    private func receiveNext(
+        _ device: Int32, _ buffer: UnsafeMutableRawPointer, _ count: Int
+    ) -> Int {
+        let received = read(device, buffer, count)
+        if received > 0 {
+            note(UnsafeMutableRawBufferPointer(start: buffer, count: received))
+        }
+        return received
+    }
+
+    private func note(_ request: UnsafeMutableRawBufferPointer) {
         if isNegotiated { return RequestFlags.note(request) }
         let headBytes = MemoryLayout<fuse_in_header>.size
         guard request.count >= headBytes + MemoryLayout<fuse_init_in>.size,

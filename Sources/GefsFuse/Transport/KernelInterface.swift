@@ -7,6 +7,12 @@ enum KernelInterface {
     /// Of `flags2`: requests come over io_uring.
     static let overRing: UInt32 = 1 << 9
 
+    /// An operation: a file without a name is made and opened. Its arguments and its reply are those
+    /// of `FUSE_CREATE`.
+    static let makeNameless: UInt32 = 51
+    /// The name that goes with it: no file has it.
+    static let namelessName = [UInt8(ascii: "/")]
+
     /// What is asked of io_uring, `cmd_op` of a submission.
     enum RingCommand: UInt32 {
         /// Offers an entry for a request.

@@ -21,8 +21,8 @@ struct RequestFlags: OptionSet {
         return key
     }()
 
-    /// Looks at a request before libfuse does.
-    static func note(_ request: UnsafeRawBufferPointer) {
+    /// Looks at a request before libfuse does, and calls it by a name that libfuse knows.
+    static func note(_ request: UnsafeMutableRawBufferPointer) {
         let headBytes = MemoryLayout<fuse_in_header>.size
         guard request.count >= headBytes else { return }
         func argument<Argument>(_ type: Argument.Type) -> Argument? {
@@ -30,13 +30,17 @@ struct RequestFlags: OptionSet {
             return request.loadUnaligned(fromByteOffset: headBytes, as: type)
         }
         var isSet = false
-        switch request.loadUnaligned(as: fuse_in_header.self).opcode {
+        var head = request.loadUnaligned(as: fuse_in_header.self)
+        switch head.opcode {
         case FUSE_WRITE.rawValue:
             let flags = argument(fuse_write_in.self)?.write_flags ?? 0
             isSet = flags & UInt32(FUSE_WRITE_KILL_SUIDGID) != 0
         case FUSE_SETATTR.rawValue:
             let flags = argument(fuse_setattr_in.self)?.valid ?? 0
             isSet = flags & UInt32(FATTR_KILL_SUIDGID) != 0
+        case KernelInterface.makeNameless:
+            head.opcode = FUSE_CREATE.rawValue
+            return request.storeBytes(of: head, as: fuse_in_header.self)
         default: return
         }
         let flags: RequestFlags = isSet ? .clearsSetIDs : []

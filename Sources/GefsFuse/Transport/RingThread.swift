@@ -106,7 +106,7 @@ final class RingThread {
             var buffer = fuse_buf()
             buffer.mem = request.baseAddress
             buffer.size = request.count
-            RequestFlags.note(UnsafeRawBufferPointer(request))
+            RequestFlags.note(request)
             fuse_session_process_buf(session, &buffer)
         }
         entry.end()

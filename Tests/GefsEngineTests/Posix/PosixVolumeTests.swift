@@ -290,6 +290,68 @@ struct PosixVolumeTests {
     }
 
     @Test
+    func `a file that is made without a name gets one, with all that it has, or goes`() throws {
+        let host = try Host(caller)
+        let fileSystem = host.fileSystem
+        let name = Array("user.a".utf8)
+        func nameless() throws -> FileHandle {
+            var creation = PosixCreation(mode: 0o600, owner: .none, group: .none)
+            creation.attributes = [(name: name, value: [1, 2])]
+            let (file, status) = try fileSystem.makeNameless(
+                in: host.root, creation, as: caller)
+            #expect(status.linkCount == 0 && status.isRemoved && status.hasAttributes)
+            let bytes = [UInt8](repeating: 7, count: 600 * Geometry.blockBytes)
+            _ = try bytes.withBytes { (bytes) throws(FileError) in
+                try fileSystem.writeUnchecked(file, at: 0, from: bytes, as: caller)
+            }
+            return file
+        }
+        let file = try nameless()
+        try fileSystem.sync(as: caller)
+        // Blocks that lie beyond its end are not left behind.
+        var changes = PosixChanges()
+        changes.length = 100
+        _ = try fileSystem.change(file, changes, as: caller)
+        #expect(try host.names().isEmpty)
+        try host.link(file, "a")
+        try host.link(file, "b")
+        #expect(try host.status("a").linkCount == 2)
+        try host.unlink("a")
+        try host.unlink("b")
+        // It has had its names.
+        #expect(throws: FileError.notFound) { try host.link(file, "c") }
+        fileSystem.close(file)
+        let second = try nameless()
+        try host.link(second, "kept")
+        fileSystem.close(second)
+        let third = try nameless()
+        try fileSystem.sync(as: caller)
+        let crashed = host.volume.device.imageAtLastFlush()
+        fileSystem.close(third)
+        try host.reopen()
+        #expect(try host.names() == ["kept"])
+        let (kept, status) = try host.named("kept") { (bytes) throws(FileError) in
+            try host.fileSystem.lookUp(bytes, in: host.root, as: caller)
+        }
+        #expect(status.length == UInt64(600 * Geometry.blockBytes))
+        #expect(try host.fileSystem.attribute(name, of: kept, as: caller) == [1, 2])
+        host.fileSystem.close(kept)
+        // A crash takes away the one that was left without.
+        let again = try TestVolume(image: crashed)
+        let root = try again.fileSystem.attach(Array("main".utf8), as: caller)
+        again.fileSystem.drainReclaims()
+        again.fileSystem.close(root)
+        try again.fileSystem.close()
+        let used = { (device: RecordingDevice) in
+            let report = Checker.check(
+                MemoryDevice(device.image(after: device.events.count), isReadOnly: true))
+            #expect(report.errorCount == 0 && report.warningCount == 0, "\(report.counts)")
+            return report.totals.verifiedBlocks
+        }
+        #expect(used(again.device) <= used(host.volume.device) + 2)
+    }
+
+    @Test
     func `directories count those in them`() throws {
         let host = try Host(caller)
         let top = try host.make("top", mode: ModeBits.directory | 0o755)
