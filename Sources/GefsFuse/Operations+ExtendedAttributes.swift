@@ -47,10 +47,7 @@ extension Request {
         } else if bytes.count > size {
             reply(error: ERANGE)
         } else {
-            bytes.withUnsafeBytes { raw in
-                _ = fuse_reply_buf(
-                    pointer, raw.baseAddress?.assumingMemoryBound(to: CChar.self), raw.count)
-            }
+            reply(bytes)
         }
     }
 

@@ -74,11 +74,7 @@ extension Request {
     }
 
     private func read(_ command: CommandStream, _ inode: Inode, _ size: Int, _ offset: off_t) {
-        let part = command.read(at: Int(offset), atMost: size)
-        _ = part.withUnsafeBytes { bytes in
-            fuse_reply_buf(
-                pointer, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
-        }
+        reply(command.read(at: Int(offset), atMost: size))
         // What the kernel has of the page ends here; the next answer goes on in it.
         session.forgetContents(of: inode)
     }

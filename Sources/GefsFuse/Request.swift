@@ -23,6 +23,13 @@ struct Request {
         fuse_reply_err(pointer, error)
     }
 
+    func reply(_ bytes: [UInt8]) {
+        bytes.withUnsafeBytes { raw in
+            _ = fuse_reply_buf(
+                pointer, raw.baseAddress?.assumingMemoryBound(to: CChar.self), raw.count)
+        }
+    }
+
     /// Replies with what `body` throws, and not at all where it returns: it has replied itself.
     func perform(_ body: () throws(FileError) -> Void) {
         do throws(FileError) {

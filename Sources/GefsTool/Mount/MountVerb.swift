@@ -99,7 +99,7 @@ struct MountVerb: Verb {
         }
         let isSocket = LocalFile.kind(of: image) == .socket
         if let socket = isSocket ? image : ImageHolder.listening(image) {
-            return try handOver(directory, to: socket, console)
+            return try handOver(directory, words, to: socket, console)
         }
         guard foreground || BackgroundProcess.isBehind else { return try BackgroundProcess.start() }
         // Before any thread is made, since they inherit who takes signals.
@@ -110,7 +110,7 @@ struct MountVerb: Verb {
             fileSystem = try open(image, words)
         } catch let failure as CommandFailure where failure.status == .busy {
             guard let socket = ImageHolder.listening(image) else { throw failure }
-            return try handOver(directory, to: socket, console)
+            return try handOver(directory, words, to: socket, console)
         }
         let served = ServedImage(
             image: image, fileSystem: fileSystem, stop: stop, console: console,
@@ -131,14 +131,12 @@ struct MountVerb: Verb {
     }
 
     /// Lets the process that holds the image mount it.
-    private func handOver(_ directory: String, to socket: String, _ console: Console) throws {
-        guard listen.isEmpty, cache == nil, !noSnapshots else {
-            throw CommandFailure(
-                "mount", "--listen, --cache and --no-snapshots are the server's",
-                next: "a server holds the image: gefs info shows it", status: .usage)
-        }
+    private func handOver(
+        _ directory: String, _ words: MountWords, to socket: String, _ console: Console
+    ) throws {
+        try words.checkForServer()
         var request = ["mount", directory]
-        for word in words { request += ["-o", word] }
+        for word in self.words { request += ["-o", word] }
         if let branch { request += ["-o", "branch=\(branch)"] }
         for (isSet, word) in [(force, "force"), (all, "all"), (noCtl, "noctl")] where isSet {
             request += ["-o", word]

@@ -44,10 +44,15 @@ struct MountWords {
         guard branch == nil || !showsAllLabels else {
             throw CommandFailure("mount", "all labels, or one branch", status: .usage)
         }
-        guard !forServer || listen.isEmpty && cache == nil && takesSnapshots else {
+        if forServer { try checkForServer() }
+    }
+
+    /// - Throws: `CommandFailure` for what whoever serves the image has decided already.
+    func checkForServer() throws {
+        guard listen.isEmpty, cache == nil, takesSnapshots else {
             throw CommandFailure(
                 "mount", "listen, cache and nosnapshots are the server's, which holds the image",
-                next: "gefs serve --help", status: .usage)
+                next: "gefs info shows it", status: .usage)
         }
     }
 
