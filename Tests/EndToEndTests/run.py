@@ -6,7 +6,7 @@ usage: run.py [-v] [-l] [NAME ...]
 NAME selects tests whose identifier contains it (`kill`, `test_verbs.Copying`). Environment:
 GEFS_BINARY the program, GEFS_SHARED the folder with the oracle and reference images, GEFS_SEED replays random
 tests, GEFS_KILLS the kills of the crash loop (default 5), GEFS_KILL_CLIENTS its clients (default 64),
-GEFS_SCALE multiplies sizes and counts (default 1).
+GEFS_SCALE multiplies sizes and counts (default 1), GEFS_BUILD_PACKAGE=1 builds this package on a mount.
 """
 import pathlib
 import sys
