@@ -5,7 +5,7 @@ import GefsFormat
 extension RandomWorkload {
     /// One operation on both.
     mutating func posixStep(_ volume: some VolumeUser) throws {
-        switch Int.random(in: 0..<12, using: &generator) {
+        switch Int.random(in: 0..<13, using: &generator) {
         case 0..<3:
             // Files that have several names already get more of them.
             let linked = model.links.flatMap { $0 }.sorted()
@@ -31,6 +31,11 @@ extension RandomWorkload {
                 !Self.isInside(right, left)
             else { return }
             try exchange(left, right, on: volume)
+        case 9:
+            guard let directory = pick(model.directories) else { return }
+            let content = bytes(Int.random(in: 1...bytesPerWriteMax, using: &generator))
+            let syncs = Bool.random(using: &generator)
+            try makeNameless(newPath(in: directory), content, syncs: syncs, on: volume)
         default:
             guard let path = pick(model.items.keys.sorted()) else { return }
             let name = "user.\(Int.random(in: 0..<3, using: &generator))"
@@ -51,6 +56,15 @@ extension RandomWorkload {
     package mutating func link(_ path: String, _ new: String, on volume: some VolumeUser) throws {
         try volume.link(path, new)
         model.link(path, new)
+    }
+
+    package mutating func makeNameless(
+        _ path: String, _ content: [UInt8], syncs: Bool, on volume: some VolumeUser
+    ) throws {
+        let attributes = ["user.0": Array(content.prefix(600))]
+        try volume.makeNameless(path, content, attributes) { if syncs { try volume.sync() } }
+        model.items[path] = .file(content)
+        for (name, value) in attributes { model.setAttribute(name, of: path, to: value) }
     }
 
     package mutating func move(

@@ -23,6 +23,27 @@ extension VolumeUser {
         }
     }
 
+    /// Makes a file without a name, fills it, and names it then. Calls `body` in between.
+    package func makeNameless(
+        _ path: String, _ content: [UInt8], _ attributes: [String: [UInt8]],
+        _ body: () throws -> Void
+    ) throws {
+        try withName(path) { directory, name in
+            let creation = PosixCreation(mode: 0o644, owner: caller.user, group: caller.user)
+            let (file, _) = try fileSystem.makeNameless(in: directory, creation, as: caller)
+            defer { fileSystem.close(file) }
+            _ = try content.withUnsafeBytes {
+                try fileSystem.writeUnchecked(file, at: 0, from: $0, as: caller)
+            }
+            for (name, value) in attributes {
+                _ = try fileSystem.setAttribute(
+                    Array(name.utf8), of: file, to: value, as: caller)
+            }
+            try body()
+            fileSystem.close(try fileSystem.link(file, to: name, in: directory, as: caller).0)
+        }
+    }
+
     package func rename(_ path: String, to new: String, _ rule: RenameRule) throws {
         try withName(path) { directory, name in
             try withName(new) { newDirectory, newName in
