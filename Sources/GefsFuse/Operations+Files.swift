@@ -115,6 +115,7 @@ extension Request {
         default: return reply(error: EOPNOTSUPP)
         }
         perform { () throws(FileError) -> Void in
+            try fileSystem.removeCapability(of: inode(identifier).handle, as: caller)
             try fileSystem.allocate(
                 inode(identifier).handle, UInt64(offset)..<UInt64(end), kind,
                 extends: !keepsSize, as: caller)
@@ -148,6 +149,7 @@ extension Request {
             return reply(error: EINVAL)
         }
         perform { () throws(FileError) -> Void in
+            try fileSystem.removeCapability(of: to.handle, as: caller)
             try session.buffers.withBuffer { (buffer) throws(FileError) -> Void in
                 var done = 0
                 // A long copy is answered in parts, so that it can be interrupted.

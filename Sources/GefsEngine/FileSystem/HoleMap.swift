@@ -8,10 +8,16 @@ struct HoleMap: Equatable {
     /// There are too many ranges: how many blocks are missing is known, but not which.
     private(set) var isCountOnly = false
 
-    /// What is kept of one file: 64 KiB.
-    static let rangesMax = 4096
+    /// What is kept of one file: 512 KiB.
+    static let rangesMax = 32768
 
     var isEmpty: Bool { count == 0 }
+
+    /// Whether a block is known to be missing.
+    func contains(_ block: UInt64) -> Bool {
+        let index = first { $0.upperBound > block }
+        return index < ranges.count && ranges[index].contains(block)
+    }
 
     mutating func insert(_ range: Range<UInt64>) {
         guard !range.isEmpty else { return }

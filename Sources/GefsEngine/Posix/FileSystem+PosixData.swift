@@ -75,12 +75,25 @@ extension FileSystem {
         while next < last { next = try clearBlocks(node, next..<last, as: caller) }
     }
 
+    /// Overwrites parts of one or two blocks. A block that is not there stays away.
     private func writeZeros(
         _ handle: FileHandle, _ range: Range<UInt64>, as caller: Caller
     ) throws(FileError) {
-        let zeros = [UInt8](repeating: 0, count: Int(range.count))
-        _ = try zeros.withBytes { (bytes) throws(FileError) -> Int in
-            try writeUnchecked(handle, at: range.lowerBound, from: bytes, as: caller)
+        guard let node = handle.node else { return }
+        try node.branch.findHoles(of: node)
+        let block = UInt64(Geometry.blockBytes)
+        var start = range.lowerBound
+        while start < range.upperBound {
+            let index = start / block
+            let end = min(range.upperBound, (index + 1) * block)
+            let isHole = node.branch.lock.locked { node.holes?.contains(index) ?? false }
+            if !isHole {
+                let zeros = [UInt8](repeating: 0, count: Int(end - start))
+                _ = try zeros.withBytes { (bytes) throws(FileError) -> Int in
+                    try writeUnchecked(handle, at: start, from: bytes, as: caller)
+                }
+            }
+            start = end
         }
     }
 

@@ -45,6 +45,7 @@ struct HoleMapTests {
                 model = model.filter { $0 < start }
             }
             #expect(map.count == UInt64(model.count))
+            #expect(map.contains(start) == model.contains(start))
             #expect(Set(map.ranges.joined()) == model)
             #expect(
                 zip(map.ranges, map.ranges.dropFirst()).allSatisfy { $0.upperBound < $1.lowerBound }

@@ -42,15 +42,13 @@ struct SparseTests {
             blocks = blocks.filter { $0 < Geometry.blockCount(coveringBytes: new) }
         }
 
-        /// What is not a whole block is overwritten with zeros.
+        /// What is not a whole block is overwritten with zeros, where there is one.
         mutating func punch(_ range: Range<UInt64>) {
             let end = min(range.upperBound, length)
             guard range.lowerBound < end else { return }
             let first = (range.lowerBound + block - 1) / block
             let last = end == length ? Geometry.blockCount(coveringBytes: end) : end / block
-            guard first < last else { return write(range.lowerBound..<end) }
-            if range.lowerBound < first * block { write(range.lowerBound..<(first * block)) }
-            if last * block < end { write((last * block)..<end) }
+            guard first < last else { return }
             blocks.subtract(first..<last)
         }
     }
