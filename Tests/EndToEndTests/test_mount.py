@@ -221,7 +221,9 @@ class Programs(Mounted):
         left = os.open(place, os.O_TMPFILE | os.O_RDWR)
         os.write(left, content)
         os.fsync(left)
-        os.kill(self.process(), signal.SIGKILL)
+        process = self.process()
+        os.kill(process, signal.SIGKILL)
+        harness.wait_until(lambda: not os.path.exists("/proc/%d" % process))
         subprocess.run(["fusermount3", "-u", "-z", str(place)], check=True)
         with contextlib.suppress(OSError):
             os.close(left)
