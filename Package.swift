@@ -15,6 +15,7 @@ let package = Package(
         .executable(name: "gefs-stress", targets: ["GefsStressTool"]),
         .executable(name: "gefs-damage", targets: ["GefsDamageTool"]),
         .executable(name: "gefs-mend", targets: ["GefsMendTool"]),
+        .executable(name: "gefs-bench", targets: ["GefsBenchTool"]),
         .library(name: "GefsEngine", targets: ["GefsFormat", "GefsEngine"]),
         .library(name: "NineP", targets: ["NineP", "GefsClient"]),
         .library(name: "GefsServer", targets: ["GefsServer"]),
@@ -81,6 +82,14 @@ let package = Package(
                 "GefsMend", "GefsEngine",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
+        .target(
+            name: "GefsBench", dependencies: ["NineP", "GefsFormat", "GefsEngine"],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "GefsBenchTool",
+            dependencies: [
+                "GefsBench", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
         .testTarget(
             name: "GefsFormatTests", dependencies: ["GefsFormat"], swiftSettings: strict),
         .testTarget(name: "NinePTests", dependencies: ["NineP"], swiftSettings: strict),
@@ -98,8 +107,8 @@ let package = Package(
         .testTarget(
             name: "GefsEngineTests",
             dependencies: [
-                "GefsFormat", "GefsEngine", "GefsCrash", "GefsDamage", "GefsExample", "GefsMend",
-                "GefsStress",
+                "GefsBench", "GefsFormat", "GefsEngine", "GefsCrash", "GefsDamage", "GefsExample",
+                "GefsMend", "GefsStress",
             ],
             swiftSettings: strict),
         .testTarget(

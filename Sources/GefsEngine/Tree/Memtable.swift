@@ -13,9 +13,9 @@ import GefsFormat
 /// Threads: the owner serialises everything with a lock, and copies what `lookup` and `next` lend
 /// before it lets go of that. After `freeze` nothing changes any more, and any thread may read
 /// without a lock.
-final class Memtable: @unchecked Sendable {
+package final class Memtable: @unchecked Sendable {
     /// What a memtable knows of a key. The bytes are valid until the key is changed.
-    enum Found {
+    package enum Found {
         /// Nothing: what lies below counts.
         case absent
         /// Its value.
@@ -30,20 +30,20 @@ final class Memtable: @unchecked Sendable {
     private var innerLevels = 0
     private var firstLeaf: MemtableNode
     /// Number of keys, removed ones included.
-    private(set) var count = 0
+    package private(set) var count = 0
     /// Grows with every key, to tell cursors that positions have moved.
     private var structureVersion: Int { count }
     /// Whether changes are over.
     private(set) var isFrozen = false
 
     /// An empty memtable.
-    init() {
+    package init() {
         root = MemtableNode(isLeaf: true, in: &slab)
         firstLeaf = root
     }
 
     /// Memory in use, in bytes.
-    var byteCount: Int { slab.byteCount }
+    package var byteCount: Int { slab.byteCount }
 
     /// Ends the time of changes.
     func freeze() {
@@ -51,7 +51,7 @@ final class Memtable: @unchecked Sendable {
     }
 
     /// What is known of `key`.
-    func lookup(_ key: UnsafeRawBufferPointer) -> Found {
+    package func lookup(_ key: UnsafeRawBufferPointer) -> Found {
         let head = KeyHead(key)
         let leaf = leaf(for: key, head)
         let place = leaf.search(key, head)
@@ -62,7 +62,7 @@ final class Memtable: @unchecked Sendable {
     ///
     /// - Parameter presentBelow: whether the key has a value in what lies below this memtable. It
     ///   counts when the key is touched for the first time only.
-    func put(
+    package func put(
         _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, presentBelow: Bool
     ) {
         precondition(value.count <= Geometry.valueBytesMax, "value is too long")
