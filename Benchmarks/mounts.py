@@ -1,15 +1,10 @@
-#!/usr/bin/env python3
 """Speed of `gefs mount` beside other file systems, as ratios to what answers without doing anything.
-
-usage: Benchmarks/mounts [--rounds N] [--peers gefs,posix,null,...] [--fsbench FILE] [--scale S] [-o TEST,...]
-                         [--tar FILE] [--git BARE] [--json FILE]
 
 Peers: gefs and posix (ours, without and with the feature posix), null (nullfuse.c: a FUSE server with files in memory), ext4,
 xfs, btrfs (the kernel's, on a loop device), fuse2fs, ntfs-3g, zfs-fuse; those whose programs are not installed are left out.
 Each round makes each of them anew on a sparse file of 4 GiB and runs fsbench once; the table has medians, and ours over
 the null server's. Wants root, and a machine with nothing else to do.
 """
-import argparse
 import json
 import os
 import shutil
@@ -19,14 +14,9 @@ import sys
 import tempfile
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(HERE)
-SHARED = os.environ.get("GEFS_SHARED", os.path.join(os.path.dirname(ROOT), "shared"))
+from tools import compiled, json_lines, run
+
 IMAGE_BYTES = 4 << 30
-
-
-def run(*words):
-    subprocess.run(words, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
 
 class Peer:
@@ -66,12 +56,7 @@ class Peer:
                 server.wait(60)
             time.sleep(0.2)
             os.unlink(image)
-        found = {}
-        for line in result.stdout.splitlines():
-            if line.startswith("{"):
-                row = json.loads(line)
-                if "value" in row:
-                    found[row["test"]] = row
+        found = {row["test"]: row for row in json_lines(result.stdout) if "value" in row}
         return found
 
 
@@ -116,46 +101,57 @@ def table(rounds, names):
     return report
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=5)
+def add_arguments(parser):
+    parser.add_argument("--rounds", type=int)
     parser.add_argument("--peers")
-    parser.add_argument("--gefs", default=os.environ.get("GEFS_BINARY", os.path.join(ROOT, ".build/release/gefs")))
-    parser.add_argument("--fsbench", default=os.path.join(SHARED, "tools", "fsbench.c"))
-    parser.add_argument("--scale", default="1")
+    parser.add_argument("--scale")
     parser.add_argument("-o", dest="tests")
-    parser.add_argument("--tar", help="unpack this archive, too")
+    parser.add_argument("--tar", help="unpack this archive, too; by default one of /usr/include")
     parser.add_argument("--git", help="clone this bare repository, too")
-    parser.add_argument("--json")
-    parser.add_argument("--folder", default=tempfile.gettempdir())
-    options = parser.parse_args()
+
+
+def archive(folder):
+    """An archive of /usr/include, for who has named no other one."""
+    name = os.path.join(folder, "include.tar")
+    run("tar", "-C", "/usr", "-cf", name, "include")
+    return name
+
+
+def measure(options):
+    quick = options.quick
+    rounds_wanted = options.rounds or (1 if quick else 3)
+    tests = options.tests or ("create_empty_1dir,stat_random_warm,unlink_1dir" if quick else None)
+    scale = options.scale or ("0.05" if quick else "1")
     folder = tempfile.mkdtemp(prefix="gefs-mounts-", dir=options.folder)
     try:
-        fsbench, null = os.path.join(folder, "fsbench"), os.path.join(folder, "nullfuse")
-        run("cc", "-O2", "-o", fsbench, options.fsbench)
+        fsbench = compiled(options, "fsbench")
         flags = subprocess.run(["pkg-config", "--cflags", "--libs", "fuse3"], check=True, text=True,
                                stdout=subprocess.PIPE).stdout.split()
-        run("cc", "-O2", "-o", null, os.path.join(HERE, "nullfuse.c"), *flags)
-        wanted = options.peers.split(",") if options.peers else None
+        null = compiled(options, "nullfuse", *flags)
+        wanted = (options.peers or ("gefs,null" if quick else "gefs,posix,null,ext4,xfs,btrfs")).split(",")
         chosen = [peer for peer in peers(os.path.abspath(options.gefs), null)
-                  if peer.exists() and (wanted is None or peer.name in wanted)]
-        words = ["-s", options.scale] + (["-o", options.tests] if options.tests else [])
-        for letter, path in (("-t", options.tar), ("-g", options.git)):
+                  if peer.exists() and peer.name in wanted]
+        words = ["-s", scale] + (["-o", tests] if tests else [])
+        tar = options.tar or (archive(folder) if not quick and os.path.isdir("/usr/include") else None)
+        for letter, path in (("-t", tar), ("-g", options.git)):
             words += [letter, os.path.abspath(path)] if path else []
         rounds = []
-        for number in range(options.rounds):
+        for number in range(rounds_wanted):
             found = {}
             for peer in chosen:
                 print("round %d: %s" % (number + 1, peer.name), file=sys.stderr)
                 found[peer.name] = peer.bench(folder, fsbench, words)
             rounds.append(found)
-        report = table(rounds, [peer.name for peer in chosen])
+        return rows(table(rounds, [peer.name for peer in chosen]))
     finally:
         shutil.rmtree(folder)
-    if options.json:
-        with open(options.json, "w") as file:
-            json.dump(report, file, indent=1)
 
 
-if __name__ == "__main__":
-    main()
+def rows(report):
+    """The report as rows for the record, ours first."""
+    found = []
+    for test, row in report.items():
+        unit = row.pop("unit")
+        found.append({"section": "mounts", "row": test, "value": row.pop("gefs", None), "unit": unit,
+                      "better": "lower" if unit in ("s", "us", "ms") else "higher", "peers": row})
+    return [row for row in found if row["value"] is not None]

@@ -1,10 +1,6 @@
-#!/usr/bin/env python3
 """What snapshots and forks cost on a tree of a million files.
 
-usage: Benchmarks/snapshots [--folder DIR] [--gefs BINARY] [-t TEST,...]
-
-The images are made once and kept in DIR (default /tmp/gefs-snapshots, some 5 GiB); each test works
-on a copy. Tests:
+The images are made once and kept in the folder (some 5 GiB); each test works on a copy. Tests:
   create   time of a commit, a snapshot and a fork at 10, 1,000 and 10,000 labels, side by side
   open     time to open the image with 10,000 labels, its memory, and the cost of listing them
   delete   deleting snapshots that alone hold 1 to 100,000 blocks
@@ -13,125 +9,30 @@ on a copy. Tests:
   births   a tree whose files were born in 10,000 generations
   peers    what a copy of such a tree costs with cp, git and, where it is there, qemu-img
 """
-import argparse
-import json
 import os
 import random
 import shutil
-import signal
-import socket
 import statistics
 import subprocess
 import sys
 import time
 
 import ninep
-
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(HERE)
-BLOCK = 16384
-PROMPT = b"gefs# "
+from tools import BLOCK, Server, compiled, forget, ream, timed
 
 # The tree: so many folders of so many files. The files of the first folders hold 4 KiB each, as
 # bench9p writes them, the others are empty.
 FOLDERS, FILES, FULL_FOLDERS = 1000, 1000, 60
 LABELS = (10, 1000, 10000)
+ROWS = []
+
+
+def note(row, value, unit):
+    ROWS.append({"section": "snapshots", "row": row, "value": value, "unit": unit, "better": "lower"})
 
 
 def full_file(random_):
     return "d%03d/small%06d" % (random_.randrange(FULL_FOLDERS), random_.randrange(FILES))
-
-
-class Console:
-    """Commands of the server, one at a time."""
-
-    def __init__(self, path):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(path)
-        self.answer()
-
-    def answer(self):
-        data = b""
-        while not data.endswith(PROMPT):
-            more = self.sock.recv(1 << 20)
-            if not more:
-                raise EOFError("console closed")
-            data += more
-        return data[:-len(PROMPT)].decode()
-
-    def run(self, *words):
-        """The reports that a command answers with."""
-        line = json.dumps({"type": "request", "words": words})
-        self.sock.sendall(line.encode() + b"\n")
-        reports = list(map(json.loads, self.answer().splitlines()))
-        if reports[-1]["type"] != "end":
-            sys.exit("%s: %s" % (" ".join(words), reports[-1]))
-        return reports[:-1]
-
-
-class Server:
-    """`gefs serve` of an image."""
-
-    def __init__(self, options, image, cache="256M", *more):
-        self.image = image
-        self.socket = image + ".9p"
-        if os.path.exists(self.socket):
-            os.unlink(self.socket)
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
-            place = "\0gefs-snapshots-%d-%s" % (os.getpid(), os.path.basename(image))
-            ready.bind(place)
-            ready.settimeout(120)
-            begin = time.perf_counter()
-            self.process = subprocess.Popen(
-                [options.gefs, "serve", image, "--listen", "unix:" + self.socket, "--cache",
-                 cache, "--no-snapshots", "--quiet", *more],
-                env=dict(os.environ, NOTIFY_SOCKET=place.replace("\0", "@")))
-            ready.recv(4096)
-            self.start_seconds = time.perf_counter() - begin
-        self.console = Console(image + ".cmd")
-
-    def session(self, label="main"):
-        return ninep.Session(self.socket, label)
-
-    def status(self, field):
-        """A field of /proc/PID/status in KiB: VmRSS, VmHWM."""
-        with open("/proc/%d/status" % self.process.pid) as file:
-            for line in file:
-                if line.startswith(field + ":"):
-                    return int(line.split()[1])
-
-    def processor_seconds(self):
-        total = 0
-        for task in os.listdir("/proc/%d/task" % self.process.pid):
-            with open("/proc/%d/task/%s/schedstat" % (self.process.pid, task)) as file:
-                total += int(file.read().split()[0])
-        return total / 1e9
-
-    def transfer(self):
-        """Bytes read and written with system calls so far; sockets count, too, so it is a bound."""
-        with open("/proc/%d/io" % self.process.pid) as file:
-            fields = dict(line.split(": ") for line in file.read().splitlines())
-        return int(fields["rchar"]), int(fields["wchar"])
-
-    def used(self):
-        """Bytes in use."""
-        return self.console.run("df")[0]["used"]
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(300)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
-
-
-def timed(body, *arguments):
-    begin = time.perf_counter()
-    result = body(*arguments)
-    return time.perf_counter() - begin, result
 
 
 def milliseconds(values):
@@ -163,18 +64,10 @@ def copy(options, name, to):
     return target
 
 
-def ream(options, name, size):
-    image = os.path.join(options.folder, name)
-    subprocess.run([options.gefs, "ream", image, "--size", size, "--user", "glenda", "--force",
-                    "--yes", "--quiet"], check=True)
-    return image
-
-
 def make_tree(options, name, folders, full, files):
     """Makes the image of a tree with the load generator."""
     print("making %s" % name, flush=True)
-    generator = os.path.join(options.folder, "bench9p")
-    subprocess.run(["cc", "-O2", "-o", generator, os.path.join(HERE, "bench9p.c")], check=True)
+    generator = compiled(options, "bench9p")
     image = ream(options, "making.img", "64G")
     with Server(options, image, "1G") as server:
         for folder in range(folders):
@@ -267,6 +160,9 @@ def test_create(options):
                                  statistics.median(processor[name][kind]) * 1e3,
                                  statistics.median(transfer[name][kind]) // 1024)
             for kind in kinds))
+    for name in names:
+        for kind in kinds:
+            note("%s, %s" % (kind, name[:-4]), statistics.median(times[name][kind]) * 1e3, "ms")
     for kind in kinds:
         medians = [statistics.median(times[name][kind]) for name in names]
         labels = medians[1:]
@@ -280,13 +176,6 @@ def test_create(options):
 
 def server_image(options, name):
     return os.path.join(options.folder, "work-" + name)
-
-
-def forget(image):
-    """Drops an image from the page cache."""
-    with open(image, "rb") as file:
-        os.fsync(file.fileno())
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def test_open(options):
@@ -321,6 +210,9 @@ def test_open(options):
         print("%-22s %10.3f %10.3f %10d %10.3f %10.3f" % (
             name, statistics.median(cold), statistics.median(warm), sizes[count],
             statistics.median(lists), statistics.median(dumps)))
+        note("open cold, %d labels" % count, statistics.median(cold), "s")
+        note("open warm, %d labels" % count, statistics.median(warm), "s")
+        note("attach by name, %d labels" % count, statistics.median(attaches) * 1e3, "ms")
         print("  attach by name: median %s ms" % milliseconds(attaches))
         os.unlink(image)
     low, high = LABELS[0], LABELS[-1]
@@ -703,22 +595,30 @@ TESTS = {"create": test_create, "open": test_open, "delete": test_delete, "churn
          "births": test_births, "forks": test_forks, "peers": test_peers}
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--folder", default="/tmp/gefs-snapshots")
-    parser.add_argument("--gefs", default=os.environ.get(
-        "GEFS_BINARY", os.path.join(ROOT, ".build/release/gefs")))
-    parser.add_argument("--rounds", type=int, default=200)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--snapshots", type=int, default=10000)
-    parser.add_argument("--forks", type=int, default=1000)
-    parser.add_argument("-t", dest="tests", default=",".join(TESTS))
-    options = parser.parse_args()
+def add_arguments(parser):
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--repeats", type=int)
+    parser.add_argument("--snapshots", type=int)
+    parser.add_argument("--forks", type=int)
+    parser.add_argument("-t", dest="tests")
+
+
+def measure(options):
+    """Rows for the record: what `create` and `open` found; the rest is printed."""
+    global FOLDERS, FULL_FOLDERS, LABELS
+    quick = options.quick
+    if quick:
+        FOLDERS, FULL_FOLDERS, LABELS = 3, 2, (2, 10)
+    options.rounds = options.rounds or (5 if quick else 200)
+    options.repeats = options.repeats or (1 if quick else 5)
+    options.snapshots = options.snapshots or (20 if quick else 10000)
+    options.forks = options.forks or (5 if quick else 1000)
+    options.folder = os.path.join(options.folder, "snapshots-quick" if quick else "snapshots")
+    names = (options.tests or ("create,open,churn,forks" if quick else ",".join(TESTS))).split(",")
     prepare(options)
-    for name in options.tests.split(","):
+    for name in names:
         print("== %s" % name, flush=True)
         TESTS[name](options)
-
-
-if __name__ == "__main__":
-    main()
+    if quick:
+        shutil.rmtree(options.folder)
+    return ROWS
