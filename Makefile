@@ -72,9 +72,9 @@ format: packages ## format the sources
 end-to-end: build ## run the tests on the built program (TESTS="name ..." for some of them)
 	GEFS_BINARY=$(abspath $(BIN)) python3 Tests/EndToEndTests/run.py $(TESTS)
 
-bench: build ## measure speed
-	@if [ -x Benchmarks/run ]; then GEFS_BINARY=$(abspath $(BIN)) Benchmarks/run; \
-	else echo "gefs: bench: there is no Benchmarks/run"; exit 1; fi
+bench: build ## measure everything (SECTION=all; BENCH_FLAGS=--quick for a look at whether it works)
+	$(SWIFT) build -c $(CONFIGURATION) $(STATIC) --product gefs-bench
+	GEFS_BINARY=$(abspath $(BIN)) GEFS_BENCH=$(abspath $(BIN))-bench Benchmarks/run $(or $(SECTION),all) $(BENCH_FLAGS)
 
 install: build ## install the program and its completions below PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin

@@ -41,7 +41,7 @@ def writes(options):
         elif "bound" in row:
             # What a commit writes at least is in the bound for a single block.
             row["limit"] = max(row["bound"], ONE_BLOCK_LIMIT)
-    if options.peers:
+    if options.kernel_peers:
         for peer in ("ext4", "xfs", "btrfs"):
             for name in CREATION_LIMITS:
                 mine = next(row for row in found if row["row"] == name)

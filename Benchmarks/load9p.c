@@ -1,15 +1,17 @@
 /*
  * load9p -- many 9P2000 connections at once, each with some operations outstanding.
  *
- * usage: load9p [-c connections] [-q outstanding] [-t op] [-n operations | -s seconds] [-d directory] [-N files]
+ * usage: load9p [-c connections] [-q outstanding] [-t op] [-n operations | -s seconds] [-d directory | -L] [-N files]
  *               [-b first] [-w warmup] [-p serverpid] HOST PORT ANAME UNAME
  *        load9p -c connections -f fids [-w seconds] ... opens so many fids in all, waits, clunks them
  *
  * HOST may be unix!/path (PORT is then ignored). One JSON object on stdout.
  * op: stat (walk, stat, clunk of a random even file), read (4 KiB of one random even file: walk, open, read,
  *     clunk), pread (4 KiB of one file, open all the time), create (clone, create, clunk of odd files in scattered
- *     order), remove (walk and remove of what create made), mkfiles (create of the even files, ascending).
+ *     order), remove (walk and remove of what create made), mkfiles
+ *     (create of the even files from 2b on, ascending; the directory, too, where b is 0), rmfiles (remove of those).
  * Files are called f%09d, as gefs-bench calls them; even numbers up to 2N are there, odd ones are not.
+ * -L: the files are in directories of a thousand, as the layout `nested` of gefs-bench has them.
  * An operation is sequential in itself; latency is that of the whole operation.
  *
  * Besides totals it says what each connection got: share_min and share_max are the least and the most operations of a
@@ -35,8 +37,8 @@
 #include <netinet/tcp.h>
 
 enum { Tversion=100, Tattach=104, Rerror=107, Twalk=110, Topen=112, Tcreate=114, Tread=116, Tclunk=120, Tremove=122, Tstat=124, Twstat=126 };
-enum { Ostat, Oread, Opread, Ocreate, Oremove, Omkfiles, Onone };
-static const char *opnames[] = { "stat", "read", "pread", "create", "remove", "mkfiles" };
+enum { Ostat, Oread, Opread, Ocreate, Oremove, Omkfiles, Ormfiles, Onone };
+static const char *opnames[] = { "stat", "read", "pread", "create", "remove", "mkfiles", "rmfiles" };
 #define NOFID 0xffffffffu
 #define MSIZE 8216
 #define MAXQ 256
@@ -70,7 +72,7 @@ static int nconn = 1, q = 8, op = Ostat;
 static int64_t nops = -1, nfiles = 10000, base9, started, finished, nfids;
 static double seconds, warmup = 0.3, until;
 static char *dir = "one", *host, *port, *aname, *uname;
-static int srvpid, epfd;
+static int srvpid, epfd, nested;
 
 static void die(const char *fmt, ...) __attribute__((format(printf,1,2), noreturn));
 static void
@@ -124,6 +126,24 @@ static void topen(Conn *c, int tag, uint32_t f, int mode){ size_t o = begin(c, T
 static void tcreate(Conn *c, int tag, uint32_t f, const char *n, uint32_t perm, int mode){ size_t o = begin(c, Tcreate, tag); p32(c, f); pstr(c, n); p32(c, perm); p8(c, mode); end(c, o); }
 static void tread(Conn *c, int tag, uint32_t f, uint64_t off, uint32_t n){ size_t o = begin(c, Tread, tag); p32(c, f); p64(c, off); p32(c, n); end(c, o); }
 
+/* to a directory, and to a file in it unless that is NULL; in directories of a thousand where they are nested */
+static void wpath(Conn *c, int tag, uint32_t nf, int64_t i, const char *name)
+{
+	char a[32], b[32];
+	size_t o;
+
+	if(!nested){
+		twalk(c, tag, DIR9, nf, name);
+		return;
+	}
+	o = begin(c, Twalk, tag); p32(c, ROOT); p32(c, nf); p16(c, name ? 4 : 3);
+	snprintf(a, sizeof a, "%lld", (long long)(i/2/1000/100));
+	snprintf(b, sizeof b, "%lld", (long long)(i/2/1000%100));
+	pstr(c, "nested"); pstr(c, a); pstr(c, b);
+	if(name)
+		pstr(c, name);
+	end(c, o);
+}
 static char* fname(int64_t i){ static char b[32]; snprintf(b, sizeof b, "f%09lld", (long long)i); return b; }
 
 static int64_t
@@ -150,18 +170,19 @@ step(Conn *c, int tag)
 {
 	Op *o = &c->ops[tag];
 	uint32_t fid = FIDBASE+tag;
+	int64_t i;
 
 	switch(op){
 	case Ostat:
 		switch(o->state){
-		case 0: twalk(c, tag, DIR9, fid, fname(2*(int64_t)(rnd()%nfiles))); return 1;
+		case 0: i = 2*(int64_t)(rnd()%nfiles); wpath(c, tag, fid, i, fname(i)); return 1;
 		case 1: tfid(c, Tstat, tag, fid); return 1;
 		case 2: tfid(c, Tclunk, tag, fid); return 1;
 		}
 		return 0;
 	case Oread:
 		switch(o->state){
-		case 0: twalk(c, tag, DIR9, fid, fname(2*(int64_t)(rnd()%nfiles))); return 1;
+		case 0: i = 2*(int64_t)(rnd()%nfiles); wpath(c, tag, fid, i, fname(i)); return 1;
 		case 1: topen(c, tag, fid, 0); return 1;
 		case 2: tread(c, tag, fid, 0, 4096); return 1;
 		case 3: tfid(c, Tclunk, tag, fid); return 1;
@@ -175,14 +196,15 @@ step(Conn *c, int tag)
 	case Ocreate:
 	case Omkfiles:
 		switch(o->state){
-		case 0: twalk(c, tag, DIR9, fid, NULL); return 1;
+		case 0: wpath(c, tag, fid, op == Ocreate ? odd(o->i) : 2*(base9+o->i), NULL); return 1;
 		case 1: tcreate(c, tag, fid, fname(op == Ocreate ? odd(o->i) : 2*(base9+o->i)), 0644, 1); return 1;
 		case 2: tfid(c, Tclunk, tag, fid); return 1;
 		}
 		return 0;
 	case Oremove:
+	case Ormfiles:
 		switch(o->state){
-		case 0: twalk(c, tag, DIR9, fid, fname(odd(o->i))); return 1;
+		case 0: i = op == Oremove ? odd(o->i) : 2*(base9+o->i); wpath(c, tag, fid, i, fname(i)); return 1;
 		case 1: tfid(c, Tremove, tag, fid); return 1;
 		}
 		return 0;
@@ -305,12 +327,12 @@ prepare(Conn *c, int first)
 {
 	unsigned char *p;
 
-	if(first && op == Omkfiles){
+	if(first && op == Omkfiles && base9 == 0){
 		twalk(c, 0, ROOT, DIR9, NULL); rpc(c);
 		tcreate(c, 0, DIR9, dir, 0x80000000u|0777, 0); rpc(c);
 		tfid(c, Tclunk, 0, DIR9); rpc(c);
 	}
-	twalk(c, 0, ROOT, DIR9, dir);
+	twalk(c, 0, ROOT, DIR9, nested ? "nested" : dir);
 	p = rpc(c);
 	if(g16(p+7) != 1)
 		die("no directory %s", dir);
@@ -368,7 +390,6 @@ pull(Conn *c)
 	}
 	memmove(c->in, c->in+o, c->inn-o);
 	c->inn -= o;
-	push(c);
 	return over;
 }
 
@@ -506,7 +527,7 @@ main(int argc, char **argv)
 	double t, t0, c0;
 	int c, i, k, n, busy;
 
-	while((c = getopt(argc, argv, "c:q:t:n:s:d:N:b:w:p:f:")) != -1)
+	while((c = getopt(argc, argv, "c:q:t:n:s:d:N:b:w:p:f:L")) != -1)
 		switch(c){
 		case 'c': nconn = atoi(optarg); break;
 		case 'q': q = atoi(optarg); break;
@@ -522,6 +543,7 @@ main(int argc, char **argv)
 		case 'w': warmup = atof(optarg); break;
 		case 'p': srvpid = atoi(optarg); break;
 		case 'f': nfids = atoll(optarg); break;
+		case 'L': nested = 1; break;
 		default: exit(2);
 		}
 	if(argc - optind != 4 || q < 1 || q > MAXQ || nconn < 1 || op == Onone || nfiles < 1){
@@ -562,12 +584,12 @@ main(int argc, char **argv)
 	}
 	for(c = 0; busy > 0; ){
 		n = epoll_wait(epfd, ready, 64, -1);
-		for(i = 0; i < n; i++){
-			if(ready[i].events & EPOLLOUT)
-				push(ready[i].data.ptr);
+		/* all are read before any is answered, as independent clients would: not one wakes the server for each message */
+		for(i = 0; i < n; i++)
 			if(ready[i].events & (EPOLLIN|EPOLLHUP|EPOLLERR))
 				busy -= pull(ready[i].data.ptr);
-		}
+		for(i = 0; i < n; i++)
+			push(ready[i].data.ptr);
 		if(!c && seconds > 0 && now() >= t0){
 			c = 1;
 			c0 = cpu();

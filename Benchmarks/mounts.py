@@ -120,7 +120,7 @@ def archive(folder):
 def measure(options):
     quick = options.quick
     rounds_wanted = options.rounds or (1 if quick else 3)
-    tests = options.tests or ("create_empty_1dir,stat_random_warm,unlink_1dir" if quick else None)
+    tests = options.tests or ("meta" if quick else None)
     scale = options.scale or ("0.05" if quick else "1")
     folder = tempfile.mkdtemp(prefix="gefs-mounts-", dir=options.folder)
     try:

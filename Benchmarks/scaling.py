@@ -75,26 +75,33 @@ def served(options):
 
 def served_at(options, server, count, layout):
     operations = 2000 if options.quick else 100000
-    place = ["-d", "one" if layout == "flat" else "nested/0/0"]
-    names = count if layout == "flat" else 1000
+    place = ["-L"] if layout == "nested" else []
     found = []
     # The nodes are read before anything is measured.
-    server.load(options, "-n", 2 * operations, "-t", "stat", "-N", names, *place)
-    for kind in ("stat", "create", "remove"):
-        done = min(operations, names)
+    server.load(options, "-n", 2 * operations, "-t", "stat", "-N", count, *place)
+    done = min(operations, count)
+
+    def load(kind, number, *more):
+        return server.load(options, "-n", number, "-t", kind, "-N", count, *place, *more)
+
+    # What undoes each kind, so that there are as many files each time. Appended files need directories that are there.
+    kinds = {"stat": None, "create": "remove", "remove": "create"}
+    if layout == "flat":
+        kinds["mkfiles"] = "rmfiles"
+    for kind, undo in kinds.items():
+        more = ["-b", count] if kind == "mkfiles" else []
+        if kind == "remove":
+            load(undo, done)
         each = []
-        for _ in range(1 if done >= 100000 else 5):
-            if kind != "create":
-                each.append(server.load(options, "-n", done if kind == "remove" else operations, "-t", kind, "-N", names,
-                                        *place))
-            else:
-                each.append(server.load(options, "-n", done, "-t", kind, "-N", names, *place))
-                if len(each) < (1 if done >= 100000 else 5):
-                    server.load(options, "-n", done, "-t", "remove", "-N", names, *place)
-            if kind == "remove":
-                break
+        for _ in range(max(1, min(5, operations // done))):
+            each.append(load(kind, done if undo else operations, *more))
+            if undo:
+                load(undo, done, *more)
+        if kind == "remove":
+            load(kind, done)
+        word = {"create": "create, random", "remove": "remove, random", "mkfiles": "create, ascending"}.get(kind, kind)
         best = min(each, key=lambda item: item["server_cpu_us"])
-        name = "%s %s" % (layout, kind)
+        name = "%s %s" % (layout, word)
         found.append(row("served %s, %s files" % (name, format(count, ",")), 1e6 / best["value"], "us", curve=name, at=count,
                          server_cpu_us=best["server_cpu_us"], p99_us=best["p99_us"]))
     return found

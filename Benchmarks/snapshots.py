@@ -614,7 +614,7 @@ def measure(options):
     options.snapshots = options.snapshots or (20 if quick else 10000)
     options.forks = options.forks or (5 if quick else 1000)
     options.folder = os.path.join(options.folder, "snapshots-quick" if quick else "snapshots")
-    names = (options.tests or ("create,open,churn,forks" if quick else ",".join(TESTS))).split(",")
+    names = (options.tests or ("create,open,churn" if quick else ",".join(TESTS))).split(",")
     prepare(options)
     for name in names:
         print("== %s" % name, flush=True)

@@ -16,8 +16,20 @@ void cplatform_keep_large_buffers(void) {
     mallopt(M_MMAP_THRESHOLD, 16 << 20);
     mallopt(M_TRIM_THRESHOLD, 64 << 20);
 }
+
+uint64_t cplatform_idle_heap_bytes(void) {
+#if __GLIBC_PREREQ(2, 33)
+    return mallinfo2().fordblks;
+#else
+    return 0;
+#endif
+}
+
+void cplatform_give_back_heap(void) { (void)malloc_trim(0); }
 #else
 void cplatform_keep_large_buffers(void) {}
+uint64_t cplatform_idle_heap_bytes(void) { return 0; }
+void cplatform_give_back_heap(void) {}
 #endif
 
 #ifdef __linux__

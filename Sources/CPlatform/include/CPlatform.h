@@ -15,6 +15,13 @@ int cplatform_peer_credentials(int descriptor, uint32_t *uid, uint32_t *gid);
 /// to the system and taking it again page by page. For the start of a server; no effect elsewhere.
 void cplatform_keep_large_buffers(void);
 
+/// Bytes that the allocator has and nobody uses, given back or not; 0 where it does not tell. Takes the allocator's locks and
+/// as long as there are free pieces: for times when nothing goes on.
+uint64_t cplatform_idle_heap_bytes(void);
+
+/// Gives the pages of those bytes back to the system.
+void cplatform_give_back_heap(void);
+
 /// Asks the system to begin writing a range of a file to its device, without waiting; a hint.
 void cplatform_start_writeback(int descriptor, int64_t offset, int64_t byte_count);
 

@@ -139,7 +139,11 @@ extension Volume {
                     lastCommit = Self.monotonicNanoseconds()
                 case .tick:
                     lastCommit = Self.monotonicNanoseconds()
-                    if isDirty || lock.locked({ requests.hasUncommitted }) { try commit() }
+                    if isDirty || lock.locked({ requests.hasUncommitted }) {
+                        try commit()
+                    } else {
+                        giveBackMemory()
+                    }
                 }
             } catch {
                 fail(error)

@@ -137,6 +137,8 @@ final class Volume: @unchecked Sendable {
     /// flush. Which of the two dialects the disk is kept in.
     var dialect: Dialect
     var flushThread: WorkerThread?
+    /// flush.
+    var idleMemory = IdleMemory()
 
     init(
         device: any BlockDevice, options: VolumeOptions, loaded: LoadedVolume
