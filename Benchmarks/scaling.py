@@ -35,16 +35,17 @@ def files(options):
     counts = options.files or ("1000,10000" if options.quick else "1000,10000,100000,1000000,10000000")
     found = []
     for layout in LAYOUTS:
-        found += curve(in_process(options, "files", "--folder", options.folder, "--layout", layout, "--counts", counts),
-                       "files", "files")
-    return found + ratios(found, "in process")
+        found += curve(in_process(options, "files", "--folder", options.folder, "--layout", layout, "--counts", counts,
+                                  *(["--operations", 5000] if options.quick else [])), "files", "files")
+    return found + ratios(found, "in process", "cpu_us")
 
 
-def ratios(found, where):
-    """Cost at the most files, by that at 10,000: processors' time where it is known."""
+def ratios(found, where, field):
+    """Cost at the most files by that at 10,000."""
     extra = []
     for name in dict.fromkeys(item["curve"] for item in found):
-        points = {item["at"]: item.get("cpu_us") or item["value"] for item in found if item["curve"] == name}
+        points = {item["at"]: item[field] if item.get(field) is not None else item["value"]
+                  for item in found if item["curve"] == name}
         most = max(points)
         if BASE_FILES in points and most > BASE_FILES and "fill" not in name:
             extra.append(row("%s %s: %s files to 10,000" % (where, name, format(int(most), ",")),
@@ -58,7 +59,7 @@ def served(options):
     if options.files:
         counts = [int(count) for count in options.files.split(",")]
     found = []
-    for layout in ("flat", "nested"):
+    for layout in LAYOUTS:
         image = os.path.join(options.folder, "scaling.img")
         if os.path.exists(image):
             os.unlink(image)
@@ -70,40 +71,49 @@ def served(options):
             with Server(options, image, "3G") as server:
                 found += served_at(options, server, count, layout)
         os.unlink(image)
-    return found + ratios(found, "served")
+    # As a client sees it, where commits go on behind its back; and with all that a commit takes.
+    return (found + ratios(found, "served, time of", "value")
+            + ratios(found, "served, processors' time with commits of", "cpu_us"))
 
 
 def served_at(options, server, count, layout):
-    operations = 2000 if options.quick else 100000
+    operations = 2000 if options.quick else 20000
     place = ["-L"] if layout == "nested" else []
     found = []
-    # The nodes are read before anything is measured.
-    server.load(options, "-n", 2 * operations, "-t", "stat", "-N", count, *place)
-    done = min(operations, count)
 
     def load(kind, number, *more):
-        return server.load(options, "-n", number, "-t", kind, "-N", count, *place, *more)
+        """One pass that pays for nothing of what was done before, and what its commit takes."""
+        server.console.run("sync")
+        before = server.processor_seconds()
+        seen = server.load(options, "-n", number, "-t", kind, "-N", count, *place, *more)
+        server.console.run("sync")
+        seen["with_commit"] = (server.processor_seconds() - before) / number * 1e6
+        return seen
 
-    # What undoes each kind, so that there are as many files each time. Appended files need directories that are there.
-    kinds = {"stat": None, "create": "remove", "remove": "create"}
+    # The nodes are read before anything is measured.
+    load("stat", 1000 if options.quick else max(50000, count // 20))
+    # What undoes each kind, so that there are as many files each time.
+    kinds = {"stat": ("stat", None), "create, random": ("create", "remove"), "remove, random": ("remove", "create")}
     if layout == "flat":
-        kinds["mkfiles"] = "rmfiles"
-    for kind, undo in kinds.items():
+        kinds["create, ascending"] = ("mkfiles", "rmfiles")
+    number = min(operations, count)
+    for word, (kind, undo) in kinds.items():
         more = ["-b", count] if kind == "mkfiles" else []
         if kind == "remove":
-            load(undo, done)
+            load(undo, number)
         each = []
-        for _ in range(max(1, min(5, operations // done))):
-            each.append(load(kind, done if undo else operations, *more))
+        for _ in range(1 if options.quick else 5):
+            each.append(load(kind, number, *more))
             if undo:
-                load(undo, done, *more)
+                load(undo, number, *more)
         if kind == "remove":
-            load(kind, done)
-        word = {"create": "create, random", "remove": "remove, random", "mkfiles": "create, ascending"}.get(kind, kind)
-        best = min(each, key=lambda item: item["server_cpu_us"])
+            load(kind, number)
         name = "%s %s" % (layout, word)
-        found.append(row("served %s, %s files" % (name, format(count, ",")), 1e6 / best["value"], "us", curve=name, at=count,
-                         server_cpu_us=best["server_cpu_us"], p99_us=best["p99_us"]))
+        found.append(row("served %s, %s files" % (name, format(count, ",")),
+                         1e6 / max(item["value"] for item in each), "us", curve=name, at=count,
+                         server_cpu_us=min(item["server_cpu_us"] for item in each),
+                         cpu_us=min(item["with_commit"] for item in each),
+                         p99_us=min(item["p99_us"] for item in each)))
     return found
 
 

@@ -3,7 +3,6 @@ import GefsEngine
 /// What an operation costs by how many files there are.
 public enum FilesBench {
     private static let section = "files"
-    private static let operationsMax = 100_000
 
     /// How the benchmark is run.
     public struct Options: Sendable {
@@ -14,10 +13,14 @@ public enum FilesBench {
         public var cacheBytes: UInt64
         /// Limit of one that holds inner nodes only, for a second look at lookups.
         public var smallCacheBytes: UInt64
+        /// Operations of a row; of creations no more than there are files, in several rounds.
+        public var operations: Int
 
         public init(
-            counts: [Int], layout: BenchVolume.Layout, cacheBytes: UInt64, smallCacheBytes: UInt64
+            counts: [Int], layout: BenchVolume.Layout, cacheBytes: UInt64, smallCacheBytes: UInt64,
+            operations: Int = 100_000
         ) {
+            self.operations = operations
             self.counts = counts.sorted()
             self.layout = layout
             self.cacheBytes = cacheBytes
@@ -46,10 +49,10 @@ public enum FilesBench {
                         ("height", Double(shape.height)), ("pivots", Double(shape.pivots)),
                         ("leaves", Double(shape.leaves)),
                     ]))
-            try measure(volume, count, options.layout, output)
+            try measure(volume, count, options, output)
             try volume.close()
             volume = try BenchVolume(opening: path, cacheBytes: options.smallCacheBytes)
-            try lookups(volume, count, options.layout, "lookup, leaves not cached", output)
+            try lookups(volume, count, options, "lookup, leaves not cached", output)
             try volume.close()
             volume = try BenchVolume(opening: path, cacheBytes: options.cacheBytes)
         }
@@ -57,12 +60,13 @@ public enum FilesBench {
     }
 
     private static func measure(
-        _ volume: BenchVolume, _ count: Int, _ layout: BenchVolume.Layout, _ output: BenchOutput
+        _ volume: BenchVolume, _ count: Int, _ options: Options, _ output: BenchOutput
     ) throws {
-        let operations = min(operationsMax, count)
-        try lookups(volume, count, layout, "lookup", output)
+        let layout = options.layout
+        let operations = min(options.operations, count)
+        try lookups(volume, count, options, "lookup", output)
         // Some rounds, where a round is short.
-        let rounds = max(1, min(20, operationsMax / 2 / operations))
+        let rounds = max(1, min(20, options.operations / 2 / operations))
         let step = EngineBench.scatteringStep(count)
         var parts: [(name: String, seconds: Double, processor: Double)] = [
             ("create", 0, 0), ("remove", 0, 0),
@@ -98,11 +102,11 @@ public enum FilesBench {
     }
 
     private static func lookups(
-        _ volume: BenchVolume, _ count: Int, _ layout: BenchVolume.Layout, _ name: String,
+        _ volume: BenchVolume, _ count: Int, _ options: Options, _ name: String,
         _ output: BenchOutput
     ) throws {
         var random = BenchRandom(UInt64(count))
-        let operations = operationsMax
+        let (layout, operations) = (options.layout, options.operations)
         var last = Stopwatch()
         var counts = volume.device.counts
         // The first passes load what is loaded only once: two for the whole of a large tree.

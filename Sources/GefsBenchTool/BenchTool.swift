@@ -114,6 +114,8 @@ struct Files: ParsableCommand {
     var cache = 3072
     @Option(help: "MiB of one that holds inner nodes only.")
     var smallCache = 24
+    @Option(help: "Operations of a row.")
+    var operations = 100_000
 
     func run() throws {
         try place.withImage("files") {
@@ -121,7 +123,8 @@ struct Files: ParsableCommand {
                 path: $0,
                 .init(
                     counts: counts.values, layout: layout, cacheBytes: UInt64(cache) << 20,
-                    smallCacheBytes: UInt64(smallCache) << 20), BenchTool.output)
+                    smallCacheBytes: UInt64(smallCache) << 20, operations: operations),
+                BenchTool.output)
         }
     }
 }

@@ -56,7 +56,7 @@ struct BenchTests {
                     path: path,
                     .init(
                         counts: [100, 1500], layout: layout, cacheBytes: 32 << 20,
-                        smallCacheBytes: 1 << 20), output)
+                        smallCacheBytes: 1 << 20, operations: 300), output)
             }
             #expect(rows.all.filter { $0.name == "\(layout) lookup" }.count == 2)
         }
@@ -111,7 +111,7 @@ struct BenchTests {
     @Test
     func `counted blocks of zeros need not be written`() throws {
         let inner = MemoryDevice(byteCount: 1 << 20)
-        let device = CountingDevice(inner, skipsZeros: true)
+        let device = GefsBench.CountingDevice(inner, skipsZeros: true)
         var block = [UInt8](repeating: 0, count: Geometry.blockBytes)
         try block.withUnsafeBytes { try device.write(at: 0, from: $0) }
         block[100] = 1
