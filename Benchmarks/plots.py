@@ -1,14 +1,22 @@
 """Plots of the record, as PNG files in Docs."""
 import os
+import sys
 
 from tools import ROOT
 
+SYSTEM_PYTHON = "/usr/bin/python3"
 FOLDER = os.path.join(ROOT, "Docs")
 
 
 def draw(rows):
     """Draws all plots that the rows have figures for; says what was drawn."""
-    import matplotlib
+    try:
+        import matplotlib
+    except ImportError:
+        # Another Python may be in front of the system's, for which packages are.
+        if sys.executable != SYSTEM_PYTHON and os.path.exists(SYSTEM_PYTHON):
+            os.execv(SYSTEM_PYTHON, [SYSTEM_PYTHON, *sys.argv])
+        sys.exit("plots need matplotlib: on Debian, apt-get install python3-matplotlib")
     matplotlib.use("Agg")
     drawn = []
     for name, title, axis, choose in PLOTS:

@@ -27,7 +27,7 @@ public enum MemoryBench {
         var random = BenchRandom(5)
         var most = 0
         try volume.withDirectory("one") { directory in
-            for _ in 0..<20 {
+            for _ in 0..<6 {
                 for _ in 0..<max(1, files / 10) {
                     try volume.status(2 * random.below(files), in: directory, names)
                 }

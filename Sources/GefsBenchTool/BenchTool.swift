@@ -193,7 +193,7 @@ struct Logs: ParsableCommand {
 
     @OptionGroup var place: Place
     @Option(help: "Commits after which to measure.")
-    var commits = Counts([1, 1000, 4000, 16_000])
+    var commits = Counts([1, 1000, 5000])
 
     func run() throws {
         try place.withImage("logs") {
