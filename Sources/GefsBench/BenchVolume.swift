@@ -4,7 +4,8 @@ import GefsFormat
 /// A volume that benchmarks work on, and files in it that are known by numbers.
 ///
 /// File `n` is called `f` and nine digits. The tree is either one directory, or directories of a
-/// thousand files two levels below the root, so that paths are as long however many files there are.
+/// thousand files two levels below the root, so that paths are as long however many files there
+/// are.
 public final class BenchVolume {
     /// Where the files are.
     public enum Layout: String, Sendable, CaseIterable {

@@ -30,8 +30,8 @@ public final class CountingDevice: BlockDevice {
     private let tally = Mutex(DeviceCounts())
 
     /// - Parameter skipsZeros: blocks of zeros are not written, so that a sparse file can hold more
-    ///   than its disk has room for. They count as written. Only right where what they take the place
-    ///   of was zeros, too.
+    ///   than its disk has room for. They count as written. Only right where what they take the
+    ///   place of was zeros, too.
     public init(_ inner: any BlockDevice, skipsZeros: Bool = false) {
         self.inner = inner
         self.skipsZeros = skipsZeros

@@ -146,8 +146,8 @@ public enum FilesBench {
                 [("files", Double(count)), ("count", Double(listed))]))
     }
 
-    /// Calls `body` for so many files. Each of them is walked to from the root, unless all are in one
-    /// directory.
+    /// Calls `body` for so many files. Each of them is walked to from the root, unless all are in
+    /// one directory.
     private static func each(
         _ volume: BenchVolume, _ operations: Int, _ layout: BenchVolume.Layout,
         _ number: (Int) -> Int,

@@ -36,7 +36,8 @@ public enum WritesBench {
             try volume.sync()
             let counts = volume.device.counts - before
             let shape = try volume.fileSystem.treeShape(of: main)
-            // A record: key and value with what a leaf adds; the key is kind, parent, name, two bytes.
+            // A record: key and value with what a leaf adds; the key is kind, parent, name, and
+            // two bytes.
             let record =
                 DirectoryEntry.byteCount + Geometry.recordOverheadBytes + Geometry.tableEntryBytes
                 + 9 + 2 + 10
@@ -128,8 +129,8 @@ public enum WritesBench {
                 [("writes", Double(most.writes)), ("flushes", Double(most.flushes))]))
     }
 
-    /// What a commit may write beyond the data: a superblock and its copy, and the commit's own lists
-    /// and logs are in the tree's share, as the bound has it.
+    /// What a commit may write beyond the data: superblocks, lists and logs are in the tree's
+    /// share, as the bound has it.
     private static func bound(_ count: Int, _ shape: TreeShape) -> Int {
         2 * min(count * shape.height, shape.nodes)
     }
