@@ -95,7 +95,8 @@ extension CommandFailure {
     public init(_ what: String, _ block: CorruptBlock) {
         if case .magic = block.reason {
             self.init(
-                what, "not a gefs: \(block.reason)", next: "gefs ream makes a file system",
+                what, "not a gefs: \(block.reason)",
+                next: "if it was one, gefs check finds what is left; gefs ream makes a new one",
                 status: .noImage)
         } else {
             self.init(what, "\(block)", next: Self.checkIt, status: .corrupt)

@@ -435,15 +435,24 @@ class Statuses(harness.TemporaryFolder):
         harness.run("cat", image, "/f", status=6)
         result = harness.run("check", image, status=3)
         self.assertIn(b"broken", result.stdout)
-        # Both superblocks gone is not a gefs; one is still one.
+        # One superblock will do. Without both, arenas tell the check that it was a gefs.
         with open(image, "r+b") as disk:
             disk.write(b"\0" * 16384)
         harness.run("ls", image)
         with open(image, "r+b") as disk:
             disk.seek(image.stat().st_size // 16384 * 16384 - 16384)
             disk.write(b"\0" * 16384)
-        harness.run("ls", image, status=4)
-        harness.run("check", image, status=4)
+        self.assertIn(b"gefs check", harness.run("ls", image, status=4).stderr)
+        harness.run("check", image, status=3)
+        self.assertIn(b"superblock", harness.run("check", "--repair", "--dry-run", image).stdout)
+        repaired = harness.run("check", "--repair", image)
+        self.assertIn(b"superblock", repaired.stdout)
+        self.assertEqual(harness.run_text("ls", image), "f\n")
+        harness.run("check", "--strict", image)
+        empty = self.folder / "empty.img"
+        empty.write_bytes(b"\0" * (1 << 20))
+        harness.run("check", empty, status=4)
+        harness.run("check", "--repair", empty, status=4)
 
     def test_the_environment_names_the_image(self):
         image = self.ream()

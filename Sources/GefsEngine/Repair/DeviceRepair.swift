@@ -139,6 +139,12 @@ public struct DeviceRepair {
             obstacle: obstacle, rounds: rounds)
     }
 
+    /// Whether a device that may have lost its superblocks has the arenas of a volume. Reads a few
+    /// blocks for each.
+    public static func hasArenas(_ device: any BlockDevice) -> Bool {
+        LostSuperblock(device) != nil
+    }
+
     /// Carries the plan out.
     ///
     /// - Throws: what kept it from being carried out wholly. The volume is then as it was, or as

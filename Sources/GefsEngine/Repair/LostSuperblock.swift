@@ -52,9 +52,9 @@ struct LostSuperblock {
         note = RepairNote(
             .mended, "superblock",
             known.map {
-                "both are of commit \($0.commitGeneration), but logs of commit \(newest); made anew"
+                "both superblocks are of commit \($0.commitGeneration), but logs of commit \(newest); made anew"
             }
-                ?? "neither can be used; made anew from the arenas, \(arenas.count) of which are found"
+                ?? "neither superblock can be used; made anew from the arenas, \(arenas.count) of which are found"
         )
     }
 

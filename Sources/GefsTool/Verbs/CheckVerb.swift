@@ -151,7 +151,8 @@ struct CheckVerb: Verb {
         }
     }
 
-    /// Whether one of the superblocks has the magic: the others may be what the check is to find.
+    /// Whether one of the superblocks has the magic, or there are arenas: the rest may be what the
+    /// check is to find.
     private static func looksLikeVolume(_ device: FileDevice) throws -> Bool {
         let blockBytes = UInt64(Geometry.blockBytes)
         let blocks = device.byteCount / blockBytes
@@ -165,6 +166,6 @@ struct CheckVerb: Verb {
             }
             if Superblock.looksLikeOne(start) { return true }
         }
-        return false
+        return DeviceRepair.hasArenas(device)
     }
 }
