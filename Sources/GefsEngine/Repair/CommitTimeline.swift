@@ -7,21 +7,44 @@ import GefsFormat
 /// the commit that is found is the first one that may have written it. Blocks of logs that were
 /// compressed since are used as well, as long as nothing was written over them.
 struct CommitTimeline {
-    /// The last commit that allocated a block, by block.
-    private var commits: [Int: UInt64] = [:]
+    /// The blocks that are asked for, in the order of their places, and the last commit that
+    /// allocated each; 0 where none is known.
+    private let blocks: [Int]
+    private var commits: [UInt64]
     /// The greatest barrier of any log.
     private(set) var newest: UInt64 = 0
 
     /// Most blocks of a log that are looked at for the barrier behind an entry.
     private static let hopsMax = 64
+    /// Damage can make a log say anything, as often as it has entries.
+    private static let stepsMax = 1 << 26
+    private var steps = 0
 
-    /// - Parameter logs: where blocks with the form of a log's lie.
-    init(_ logs: [BlockAddress], _ nodes: RepairNodes, _ table: ArenaTable) {
+    /// - Parameters:
+    ///   - blocks: what will be asked for, in the order of their places.
+    ///   - logs: where blocks with the form of a log's lie.
+    init(of blocks: [Int], _ logs: [BlockAddress], _ nodes: RepairNodes, _ table: ArenaTable) {
+        self.blocks = blocks
+        commits = Array(repeating: 0, count: blocks.count)
         for address in logs { read(address, nodes, table) }
     }
 
     /// The commit that a block is not older than; nil where no log that is left says so.
-    func commit(of block: Int) -> UInt64? { commits[block] }
+    func commit(of block: Int) -> UInt64? {
+        let place = place(of: block)
+        guard place < blocks.count, blocks[place] == block, commits[place] > 0 else { return nil }
+        return commits[place]
+    }
+
+    /// Where the first block that is not below another stands.
+    private func place(of block: Int) -> Int {
+        var (low, high) = (0, blocks.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if blocks[middle] < block { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
 
     private mutating func read(
         _ address: BlockAddress, _ nodes: RepairNodes, _ table: ArenaTable
@@ -52,7 +75,14 @@ struct CommitTimeline {
 
     private mutating func note(_ ranges: [Range<Int>], _ commit: UInt64) {
         newest = max(newest, commit)
-        for block in ranges.joined() { commits[block] = max(commits[block] ?? 0, commit) }
+        for range in ranges {
+            var place = place(of: range.lowerBound)
+            while place < blocks.count, blocks[place] < range.upperBound, steps < Self.stepsMax {
+                commits[place] = max(commits[place], commit)
+                place += 1
+                steps += 1
+            }
+        }
     }
 
     /// The first barrier in the blocks that follow one.

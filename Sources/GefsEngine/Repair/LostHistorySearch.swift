@@ -53,7 +53,9 @@ final class LostHistorySearch {
         _ = found.link([]) { true }
         ages = TreeAges(found: found)
         timeline = CommitTimeline(
-            finds.logs.map { BlockAddress(rawValue: $0 * Self.blockBytes) }, nodes, table)
+            of: found.numbers.map { [found] in
+                Int(clamping: found.address(of: $0).rawValue / Self.blockBytes)
+            }, finds.logs.map { BlockAddress(rawValue: $0 * Self.blockBytes) }, nodes, table)
         found.markData { true }
         inspector = RepairInspector(
             nodes: nodes, table: table, blockCount: blockCount, badData: [], doubtfulBirths: [],
@@ -148,7 +150,8 @@ final class LostHistorySearch {
             address: found.address(of: number), hash: found[number].hash, generation: .zero)
         // What lies where the root was may look like one and not be what was written.
         guard pointer.address != source.superblock.snapshotTreeRoot.address,
-            let block = table.block(at: pointer.address), let height = height(of: pointer)
+            let block = table.block(at: pointer.address), let height = height(of: pointer),
+            isTree(pointer)
         else { return nil }
         let root = TreeRoot(pointer: pointer, height: height)
         let space = RepairSpace(
@@ -180,6 +183,18 @@ final class LostHistorySearch {
         let roots = tree.records.values.map { found.find($0.root) != nil }
         tree.hasAllRoots = roots.allSatisfy { $0 }
         return roots.contains(true) ? tree : nil
+    }
+
+    /// Whether all nodes below a root are there, each once.
+    private func isTree(_ root: BlockPointer) -> Bool {
+        var seen: Set<UInt64> = []
+        var todo = [root]
+        while let pointer = todo.popLast() {
+            guard seen.insert(pointer.address.rawValue).inserted, let number = found.find(pointer)
+            else { return false }
+            forEachChild(of: number) { todo.append($0) }
+        }
+        return true
     }
 
     /// Levels along first children.
@@ -286,13 +301,13 @@ final class LostHistorySearch {
 
     /// Levels below a node, of which some may be lost.
     private func height(below root: BlockPointer) -> Int? {
-        var level = [root]
+        var level: Set<BlockPointer> = [root]
         for height in 1...Geometry.treeHeightMax {
-            var next: [BlockPointer] = []
+            var next: Set<BlockPointer> = []
             for pointer in level {
                 guard let number = found.find(pointer) else { continue }
                 if found[number].isLeaf { return height }
-                forEachChild(of: number) { next.append($0) }
+                forEachChild(of: number) { next.insert($0) }
             }
             guard !next.isEmpty else { return nil }
             level = next

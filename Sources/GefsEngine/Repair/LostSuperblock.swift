@@ -129,7 +129,9 @@ struct LostSuperblock {
         _ device: any BlockDevice, _ nodes: RepairNodes
     ) -> [FoundArena]? {
         let end = DeviceLayout.backupSuperblock(deviceBytes: device.byteCount)
-        let atReam = DeviceLayout.arenasAtReam(deviceBytes: device.byteCount)
+        let atReam =
+            device.byteCount < DeviceLayout.reamBytesMin
+            ? nil : DeviceLayout.arenasAtReam(deviceBytes: device.byteCount).byteCount
         var arenas: [FoundArena] = []
         var position = blockBytes
         let slop = UInt64(Geometry.arenaSlopBlocks) * blockBytes
@@ -145,7 +147,7 @@ struct LostSuperblock {
                 arena.logHead = header.logHead
             } else {
                 // All arenas that were made together are of one size; the next header proves it.
-                let sizes = [arenas.last?.byteCount, atReam.byteCount].compactMap { $0 }.filter {
+                let sizes = [arenas.last?.byteCount, atReam].compactMap { $0 }.filter {
                     $0 <= room
                 }
                 let size =

@@ -264,4 +264,11 @@ import Testing
         let (found, _) = try stateAfterRepair(image)
         for (label, files) in state { #expect(found[label] == files, "\(label)") }
     }
+
+    @Test(arguments: [1, 3, 4, 5, 12, 40])
+    func `what is too short for a volume has no arenas`(blocks: UInt64) {
+        let device = MemoryDevice(byteCount: blocks * UInt64(Geometry.blockBytes))
+        #expect(!DeviceRepair.hasArenas(device))
+        #expect(DeviceRepair.plan(device).isNothing)
+    }
 }
