@@ -89,6 +89,20 @@ final class ClosedDevice: CheckSource {
         }
     }
 
+    /// The blocks that are free by the logs that could be read.
+    func freeBlocks() -> BlockBits {
+        let blockBytes = UInt64(Geometry.blockBytes)
+        let bits = BlockBits(count: Int(deviceBytes / blockBytes))
+        for arena in arenas where arena.isMapKnown {
+            forEachFreeRange(of: arena) { range in
+                bits.set(
+                    Int(range.lowerBound / blockBytes)..<Int(range.upperBound / blockBytes),
+                    to: true)
+            }
+        }
+        return bits
+    }
+
     func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DeviceError) {
         try device.read(at: offset, into: buffer)
     }

@@ -59,15 +59,9 @@ struct LostHistory {
         // What was to be freed is in part what the earlier state needs.
         superblock.pendingHead = .none
         superblock.pendingTail = .none
-        let buffer = BlockBuffer()
-        superblock.encode(into: buffer.mutableBytes)
-        let backup = DeviceLayout.backupSuperblock(deviceBytes: source.deviceBytes)
         var round = RepairRound()
-        for (offset, buffer) in nodes.written.sorted(by: { $0.key < $1.key }) {
-            round.body.append(StoreWrite(at: BlockAddress(rawValue: offset), buffer))
-        }
-        round.primary = [StoreWrite(at: BlockAddress(rawValue: 0), buffer)]
-        round.rest = [StoreWrite(at: BlockAddress(rawValue: backup), buffer)]
+        round.body = nodes.writes
+        round.putSuperblocks(superblock, deviceBytes: source.deviceBytes)
         self.round = round
         note = left.map { left in
             found == nil

@@ -62,16 +62,7 @@ final class LostHistorySearch {
             nextGeneration: isMadeAnew
                 ? Generation(rawValue: .max >> 1) : source.superblock.nextGeneration,
             sharedNodes: [])
-        free = BlockBits(count: blockCount)
-        for arena in source.arenas where arena.isMapKnown {
-            source.forEachFreeRange(of: arena) { [free] range in
-                free.set(
-                    Int(
-                        range.lowerBound / Self.blockBytes)..<Int(
-                            range.upperBound / Self.blockBytes),
-                    to: true)
-            }
-        }
+        free = source.freeBlocks()
         knowsPending = readPending()
     }
 
@@ -192,7 +183,7 @@ final class LostHistorySearch {
         while let pointer = todo.popLast() {
             guard seen.insert(pointer.address.rawValue).inserted, let number = found.find(pointer)
             else { return false }
-            forEachChild(of: number) { todo.append($0) }
+            found.forEachChild(of: number) { todo.append($0) }
         }
         return true
     }
@@ -307,7 +298,7 @@ final class LostHistorySearch {
             for pointer in level {
                 guard let number = found.find(pointer) else { continue }
                 if found[number].isLeaf { return height }
-                forEachChild(of: number) { next.insert($0) }
+                found.forEachChild(of: number) { next.insert($0) }
             }
             guard !next.isEmpty else { return nil }
             level = next
@@ -358,7 +349,7 @@ final class LostHistorySearch {
                     Root(pointer: pointer, isDoubtful: isDoubtful), node.newestGeneration,
                     node.newestTime
                 ))
-            forEachChild(of: number) { named.insert($0.address.rawValue) }
+            found.forEachChild(of: number) { named.insert($0.address.rawValue) }
         }
         left.sort { ($0.generation, $0.time) > ($1.generation, $1.time) }
         return left.map(\.root).filter { !named.contains($0.pointer.address.rawValue) }
@@ -378,12 +369,6 @@ final class LostHistorySearch {
             }
         }
         return false
-    }
-
-    private func forEachChild(of number: ScannedNumber, _ body: (BlockPointer) -> Void) {
-        guard !found[number].isLeaf, let page = found.page(number) else { return }
-        let pivot = PivotView(unchecked: page.base)
-        for index in 0..<pivot.childCount { body(pivot.pointer(index)) }
     }
 
     /// The snapshot that has most nodes of a tree; of several the newest.

@@ -110,11 +110,4 @@ struct RepairCommit {
         }
         return runs
     }
-
-    func superblocks(_ superblock: Superblock, backup: UInt64, round: inout RepairRound) {
-        let buffer = nodes.pool.make()
-        superblock.encode(into: buffer.mutableBytes)
-        round.primary.append(StoreWrite(at: BlockAddress(rawValue: 0), buffer))
-        round.rest.append(StoreWrite(at: BlockAddress(rawValue: backup), buffer))
-    }
 }

@@ -20,6 +20,11 @@ struct TreeInspection {
     /// Keys with a pointer to file data that cannot stay, or that do not belong here.
     var badKeys: Set<Key> = []
 
+    /// The batch that makes `Tree.apply` rewrite the nodes of `replaced`.
+    var rewriting: [Key: [UInt8]?] {
+        Dictionary(touched.map { ($0, [UInt8]?.none) }, uniquingKeysWith: { first, _ in first })
+    }
+
     var isWhole: Bool {
         loss == nil && replaced.isEmpty && badKeys.isEmpty && lostRanges.isEmpty
     }

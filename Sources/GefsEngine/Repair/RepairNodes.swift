@@ -23,6 +23,13 @@ final class RepairNodes {
     /// Nodes that are to be written, by address.
     private(set) var written: [UInt64: BlockBuffer] = [:]
 
+    /// The same, in the order of their places.
+    var writes: [StoreWrite] {
+        written.sorted { $0.key < $1.key }.map {
+            StoreWrite(at: BlockAddress(rawValue: $0.key), $0.value)
+        }
+    }
+
     /// Blocks in which a bit was wrong.
     private(set) var corrected: [StoreWrite] = []
     private(set) var notes: [RepairNote] = []

@@ -75,7 +75,7 @@ final class RepairPlanner {
         superblock.nextGeneration = generation(ofStray: strays.count)
         round.copies += nodes.corrected
         notes.add(nodes.notes)
-        let space = RepairSpace(table: table, taken: taken(), free: freeByLogs())
+        let space = RepairSpace(table: table, taken: taken(), free: source.freeBlocks())
         let trees = RepairTrees(
             nodes: nodes, space: space, inspector: inspector, notes: notes,
             nextQid: superblock.nextQid, nextGeneration: superblock.nextGeneration, now: now)
@@ -240,20 +240,6 @@ final class RepairPlanner {
         }
     }
 
-    private func freeByLogs() -> BlockBits {
-        let bits = BlockBits(count: blockCount)
-        for arena in source.arenas where arena.isMapKnown {
-            source.forEachFreeRange(of: arena) { range in
-                bits.set(
-                    Int(
-                        range.lowerBound / Self.blockBytes)..<Int(
-                            range.upperBound / Self.blockBytes),
-                    to: true)
-            }
-        }
-        return bits
-    }
-
     // MARK: The new state
 
     private func commit(_ space: RepairSpace, _ round: inout RepairRound) throws(RepairError) {
@@ -288,12 +274,8 @@ final class RepairPlanner {
         superblock.commitGeneration = layout.commitGeneration + 1
         superblock.arenas = try commit.logs(
             used: deadlists.used, barrier: superblock.commitGeneration, round: &round)
-        for (offset, buffer) in nodes.written.sorted(by: { $0.key < $1.key }) {
-            round.body.append(StoreWrite(at: BlockAddress(rawValue: offset), buffer))
-        }
-        commit.superblocks(
-            superblock, backup: DeviceLayout.backupSuperblock(deviceBytes: source.deviceBytes),
-            round: &round)
+        round.body += nodes.writes
+        round.putSuperblocks(superblock, deviceBytes: source.deviceBytes)
         notes.add(history.notes)
         noteSpace()
     }

@@ -15,6 +15,15 @@ struct RepairRound {
     /// The other superblock and the footers.
     var rest: [StoreWrite] = []
 
+    /// Puts both superblocks of a state in.
+    mutating func putSuperblocks(_ superblock: Superblock, deviceBytes: UInt64) {
+        let buffer = BlockBuffer()
+        superblock.encode(into: buffer.mutableBytes)
+        let backup = DeviceLayout.backupSuperblock(deviceBytes: deviceBytes)
+        primary.append(StoreWrite(at: BlockAddress(rawValue: 0), buffer))
+        rest.append(StoreWrite(at: BlockAddress(rawValue: backup), buffer))
+    }
+
     var writes: [StoreWrite] { copies + body + primary + rest }
 
     func apply(to device: any BlockDevice) throws(DeviceError) {

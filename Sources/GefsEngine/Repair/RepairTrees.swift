@@ -130,8 +130,7 @@ final class RepairTrees {
     ) throws(RepairError) -> (root: TreeRoot, rescue: (Generation, TreeRoot)?, notes: [RepairNote])?
     {
         let old = TreeRoot(pointer: record.root, height: inspection.height)
-        let touched = Dictionary(
-            inspection.touched.map { ($0, [UInt8]?.none) }, uniquingKeysWith: { first, _ in first })
+        let touched = inspection.rewriting
         let target = RepairTarget(
             nodes, space, generation: record.generation, replaced: inspection.replaced)
         guard let whole = try target.apply(touched, to: old) else { return nil }

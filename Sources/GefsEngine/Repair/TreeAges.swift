@@ -12,12 +12,9 @@ struct TreeAges {
         var seen: Set<ScannedNumber> = []
         var todo = roots.compactMap { found.find($0) }
         while let number = todo.popLast() {
-            guard seen.insert(number).inserted, !found[number].isLeaf,
-                let page = found.page(number)
-            else { continue }
-            let pivot = PivotView(unchecked: page.base)
-            for index in 0..<pivot.childCount {
-                if let child = found.find(pivot.pointer(index)) { todo.append(child) }
+            guard seen.insert(number).inserted else { continue }
+            found.forEachChild(of: number) { pointer in
+                if let child = found.find(pointer) { todo.append(child) }
             }
         }
         return seen

@@ -91,10 +91,9 @@ struct TreeFragments {
     private func pairs(of part: TreeFragment) throws(RepairError) -> [RepairScan.Pair] {
         let target = RepairTarget(
             nodes, space, generation: .zero, replaced: part.inspection.replaced)
-        let touched = Dictionary(
-            part.inspection.touched.map { ($0, [UInt8]?.none) },
-            uniquingKeysWith: { first, _ in first })
-        guard let whole = try target.apply(touched, to: part.root) else { return [] }
+        guard let whole = try target.apply(part.inspection.rewriting, to: part.root) else {
+            return []
+        }
         return try RepairScan(target: target).pairs(whole).pairs
     }
 

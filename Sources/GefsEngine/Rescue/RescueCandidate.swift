@@ -97,10 +97,8 @@ extension Rescue {
         guard let page = found.page(number), depth < Geometry.treeHeightMax else { return [] }
         var roots: [BlockPointer] = []
         ScannedNodes.forEachRoot(in: page, isLeaf: found[number].isLeaf) { roots.append($0.root) }
-        guard !found[number].isLeaf else { return roots }
-        let pivot = PivotView(unchecked: page.base)
-        for index in 0..<pivot.childCount {
-            guard let child = found.find(pivot.pointer(index)) else { continue }
+        found.forEachChild(of: number) { pointer in
+            guard let child = found.find(pointer) else { return }
             roots += self.roots(below: child, depth: depth + 1)
         }
         return roots

@@ -141,6 +141,12 @@ final class ScannedNodes {
         }
     }
 
+    /// Calls `body` with each child that a pivot names; a leaf, or a node that is gone, has none.
+    func forEachChild(of number: ScannedNumber, _ body: (BlockPointer) -> Void) {
+        guard !self[number].isLeaf, let page = page(number) else { return }
+        forEachChild(in: page, body)
+    }
+
     private func forEachChild(in page: BlockBuffer, _ body: (BlockPointer) -> Void) {
         let pivot = PivotView(unchecked: page.base)
         for index in 0..<pivot.childCount { body(pivot.pointer(index)) }

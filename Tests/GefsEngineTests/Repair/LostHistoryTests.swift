@@ -38,13 +38,12 @@ import Testing
     private func withoutRoot(_ volume: TestVolume) throws -> MemoryImage {
         var image = volume.device.image()
         let superblock = try SuperblockPair(reading: MemoryDevice(image)).loaded()
-        let zeros = [UInt8](repeating: 0, count: Geometry.blockBytes)
-        let root = superblock.snapshotTreeRoot.address.rawValue
-        zeros.withUnsafeBytes { image.write($0, at: root) }
+        zero(&image, superblock.snapshotTreeRoot.address.rawValue)
         return image
     }
 
-    private func repaired(_ image: MemoryImage) throws -> (MemoryImage, DeviceRepair) {
+    /// The image after a repair that leaves nothing wrong.
+    private func applied(_ image: MemoryImage) throws -> (MemoryImage, DeviceRepair) {
         let device = MemoryDevice(image)
         let repair = DeviceRepair.plan(device, now: Self.time)
         #expect(device.image == image, "a plan writes nothing")
@@ -52,8 +51,14 @@ import Testing
         try repair.apply(to: device)
         let report = Checker.check(device)
         #expect(!DeviceRepair.isWrong(report), "\(report.findings.prefix(5))")
-        #expect(repair.notes.contains { $0.outcome == .lost && $0.subject == "tree" })
         return (device.image, repair)
+    }
+
+    /// The same, of one that has lost the root of the snapshot tree, and says so.
+    private func repaired(_ image: MemoryImage) throws -> (MemoryImage, DeviceRepair) {
+        let (image, repair) = try applied(image)
+        #expect(repair.notes.contains { $0.outcome == .lost && $0.subject == "tree" })
+        return (image, repair)
     }
 
     @Test func `labels are had back from the commit before, and its tree too`() throws {
@@ -174,13 +179,8 @@ import Testing
 
     /// Repairs an image, and what it holds then.
     private func stateAfterRepair(_ image: MemoryImage) throws -> (State, DeviceRepair) {
-        let device = MemoryDevice(image)
-        let repair = DeviceRepair.plan(device, now: Self.time)
-        #expect(repair.isComplete, "\(repair.obstacle ?? "")")
-        try repair.apply(to: device)
-        let report = Checker.check(device)
-        #expect(!DeviceRepair.isWrong(report), "\(report.findings.prefix(5))")
-        let after = try TestVolume(image: device.image)
+        let (image, repair) = try applied(image)
+        let after = try TestVolume(image: image)
         let found = try after.state()
         // It can be worked with: numbers that are taken are not given out again.
         try after.makeFile("made afterwards")
