@@ -143,7 +143,10 @@ struct CrashVerifier {
     private func compare(_ image: MemoryImage, _ expected: HistoryState) throws(CrashFailure) {
         let found: HistoryState
         do {
-            found = try HistoryState(of: QuietReader(image))
+            let reader = try QuietReader(image)
+            // What is open holds on to its files, and they to it.
+            defer { reader.fileSystem.abandon() }
+            found = try HistoryState(of: reader)
         } catch {
             throw CrashFailure(kind: .notOpened, stage: "continued", detail: "\(error)")
         }
