@@ -94,10 +94,9 @@ public struct RepairTrial {
         try repair.apply(to: device)
         image = device.image
         let report = Checker.check(device)
-        // What a forged entry says of its file's length or number leaves data that nobody sees, and
-        // so does a tree that had not cleared what was removed.
+        // What a forged entry says of its file's length or number leaves data that nobody sees.
         let isClean =
-            damaged.forged.isEmpty && !damaged.isHopeless
+            damaged.forged.isEmpty
             ? report.warningCount == 0 : DeviceRepair.plan(device, now: Self.time).isNothing
         if report.errorCount > 0 || !isClean || !report.isComplete {
             fail("not clean: \(report.findings.prefix(3))")
@@ -109,8 +108,7 @@ public struct RepairTrial {
         }
         guard !damaged.isHopeless else {
             if outcome != .failed { outcome = .recovered }
-            // Whoever forges makes hashes fit in the last state, and not in those before.
-            if damaged.forged.isEmpty { findAgain(map, result, damaged) }
+            findAgain(map, result, damaged)
             if interrupts { interrupt(damaged.image, repair, result, &random) }
             return
         }
@@ -119,9 +117,6 @@ public struct RepairTrial {
     }
 
     private mutating func rescue(_ map: ImageMap, _ damage: TrialDamage) {
-        // Whoever forges makes all hashes fit but those that older states have of the same nodes, and
-        // older states are all that vouches for them here.
-        guard damage.forged.isEmpty else { return }
         let comparison = RescueComparison(map, damage)
         keptFiles += comparison.keptFiles
         lostFiles += comparison.lostFiles

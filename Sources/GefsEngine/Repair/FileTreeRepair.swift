@@ -308,7 +308,10 @@ struct FileTreeRepair {
             }
         }
         takeOrphans(&found, keeps: takesOrphans)
-        guard !found.isEmpty else { return }
+        guard !found.isEmpty else {
+            rescues = [:]
+            return
+        }
         strayDigest = 0
         let directory = DirectoryEntry(
             qidPath: lostAndFoundQid, mode: Self.directoryMode, uid: -1, gid: -1, muid: 0)
@@ -373,7 +376,9 @@ struct FileTreeRepair {
         for qid in extents.keys.sorted() where entries[qid] == nil && !clearing.contains(qid) {
             guard let last = extents[qid]?.map(\.offset).max(), found[qid] == nil else { continue }
             for extent in extents[qid] ?? [] {
-                removals[Key.data(qid, offset: extent.offset)] = .some(nil)
+                let key = Key.data(qid, offset: extent.offset)
+                removals[key] = .some(nil)
+                if !keeps { rescues[key] = .some(nil) }
             }
             guard keeps else { continue }
             let length = last.addingReportingOverflow(UInt64(Geometry.blockBytes))

@@ -16,6 +16,8 @@ struct LostHistory {
         var root: TreeRoot
         /// The snapshot that it shares most with.
         var base: Generation
+        /// Whether it was put together from parts, between which names of files may be lost.
+        var isPatched: Bool
     }
 
     /// The step that makes the earlier snapshot tree the valid one.
@@ -26,18 +28,22 @@ struct LostHistory {
     /// Nil where it is the tree of the last commit, and nothing is lost.
     let note: RepairNote?
 
-    /// - Parameter isMadeAnew: whether the superblock was, so that it knows neither what numbers
-    ///   are taken nor what was pending.
+    /// - Parameters:
+    ///   - isMadeAnew: whether the superblock was, so that it knows neither what numbers are taken
+    ///     nor what was pending.
+    ///   - rival: the root of a snapshot tree that is given up only for a newer one.
     /// - Returns: nil where the root is there, or nothing is left that could take its place.
     init?(
-        _ device: any BlockDevice, isMadeAnew: Bool, progress: Checker.ProgressHandler?
+        _ device: any BlockDevice, isMadeAnew: Bool, rival: BlockPointer? = nil,
+        progress: Checker.ProgressHandler?
     ) {
         guard let source = ClosedDevice(device, log: FindingLog(perKindMax: 1)) else { return nil }
         let nodes = RepairNodes(device, tried: [])
         guard isMadeAnew || Self.isLost(source.superblock.snapshotTreeRoot, nodes),
             let search = LostHistorySearch(device, source, nodes, isMadeAnew, progress)
         else { return nil }
-        let found = search.earlierTree()
+        let found = search.earlierTree(newerThan: rival)
+        if rival != nil, found == nil { return nil }
         var superblock = source.superblock
         if isMadeAnew { search.count(into: &superblock) }
         let isLast = found?.isLast ?? false

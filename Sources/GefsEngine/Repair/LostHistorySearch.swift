@@ -113,26 +113,37 @@ final class LostHistorySearch {
     // MARK: The earlier snapshot tree
 
     /// The newest snapshot tree that is there.
-    func earlierTree() -> EarlierTree? {
+    ///
+    /// - Parameter rival: where a superblock says that it is. It stays that one while nothing is
+    ///   found that is newer by what it holds: one forged log can say anything.
+    func earlierTree(newerThan rival: BlockPointer?) -> EarlierTree? {
         var best: EarlierTree?
+        let rival = rival.flatMap { found.find($0) }.flatMap { tree($0) }
         for number in found.numbers {
             let flags = found[number].flags
             guard flags.contains(.snapshots), !flags.contains(.vouched), let tree = tree(number)
             else { continue }
+            if let rival, isNewer(tree, than: rival) != true { continue }
             if best.map({ isBetter(tree, than: $0) }) ?? true { best = tree }
         }
         return best
+    }
+
+    /// Which of two trees is newer by the files and snapshots that they have; nil where they do not
+    /// differ in that.
+    private func isNewer(_ tree: EarlierTree, than other: EarlierTree) -> Bool? {
+        let isNewer = ages.isNewer(
+            ages.nodes(below: tree.records.values.lazy.map(\.root)),
+            than: ages.nodes(below: other.records.values.lazy.map(\.root)))
+        if let isNewer { return isNewer }
+        return tree.newest == other.newest ? nil : tree.newest > other.newest
     }
 
     /// Whether one is a better stand-in for the last snapshot tree than another.
     private func isBetter(_ tree: EarlierTree, than other: EarlierTree) -> Bool {
         if tree.isLast != other.isLast { return tree.isLast }
         if tree.hasAllRoots != other.hasAllRoots { return tree.hasAllRoots }
-        let isNewer = ages.isNewer(
-            ages.nodes(below: tree.records.values.lazy.map(\.root)),
-            than: ages.nodes(below: other.records.values.lazy.map(\.root)))
-        if let isNewer { return isNewer }
-        if tree.newest != other.newest { return tree.newest > other.newest }
+        if let isNewer = isNewer(tree, than: other) { return isNewer }
         return (tree.commit ?? 0, tree.labels.count) > (other.commit ?? 0, other.labels.count)
     }
 

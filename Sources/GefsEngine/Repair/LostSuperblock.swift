@@ -10,6 +10,8 @@ import GefsFormat
 struct LostSuperblock {
     /// All but the snapshot tree's root is right.
     let superblock: Superblock
+    /// Where one that is said to be of an old commit has its snapshot tree, if that is still there.
+    let rival: BlockPointer?
     let note: RepairNote
 
     private static let blockBytes = UInt64(Geometry.blockBytes)
@@ -31,20 +33,21 @@ struct LostSuperblock {
         // A crash leaves logs that are one commit ahead, never more, and then what the superblock
         // leads to was not written over (FORMAT 9.2).
         if let known {
+            let isLost = LostHistory.isLost(known.snapshotTreeRoot, nodes)
+            rival = isLost ? nil : known.snapshotTreeRoot
             let isBehind =
-                newest == known.commitGeneration + 1
-                && LostHistory.isLost(known.snapshotTreeRoot, nodes)
-                && !Self.isInterrupted(known, nodes)
+                newest == known.commitGeneration + 1 && isLost && !Self.isInterrupted(known, nodes)
             guard isBehind || newest > known.commitGeneration + 1 else { return nil }
+        } else {
+            rival = nil
         }
-        guard newest > 0 else { return nil }
         superblock = Superblock(
             snapshotTreeHeight: 1,
             // Nothing hashes to what the first block is expected to: the root is lost.
             snapshotTreeRoot: BlockPointer(
                 address: BlockAddress(rawValue: 0), hash: 0, generation: .zero),
             features: known?.features ?? [], nextQid: known?.nextQid ?? 0,
-            nextGeneration: known?.nextGeneration ?? .zero, commitGeneration: newest,
+            nextGeneration: known?.nextGeneration ?? .zero, commitGeneration: max(newest, 1),
             arenas: arenas.map {
                 Superblock.ArenaReference(address: $0.address, hash: $0.hash)
             })

@@ -79,7 +79,10 @@ final class RepairPlanner {
         let trees = RepairTrees(
             nodes: nodes, space: space, inspector: inspector, notes: notes,
             nextQid: superblock.nextQid, nextGeneration: superblock.nextGeneration, now: now)
-        try trees.mend(&history, inspections, needed: treesWithFindings)
+        // They have no snapshot of before that would clear what is left of removed files.
+        try trees.mend(
+            &history, inspections, needed: treesWithFindings.union(adopted.keys),
+            patched: Set(adopted.filter(\.value.isPatched).keys))
         notes = trees.notes
         superblock.nextQid = trees.nextQid
         superblock.nextGeneration = trees.nextGeneration
@@ -156,10 +159,14 @@ final class RepairPlanner {
         Generation(rawValue: superblock.nextGeneration.rawValue + UInt64(index))
     }
 
+    /// The snapshots that trees without one get.
+    private var adopted: [Generation: LostHistory.Stray] = [:]
+
     /// Gives trees that no snapshot has one each, as forks of those that they share most with.
     private func adoptStrays() {
         for (index, stray) in strays.enumerated() {
             let generation = generation(ofStray: index)
+            adopted[generation] = stray
             var root = stray.root.pointer
             root.generation = generation
             history.records[generation] = SnapshotRecord(

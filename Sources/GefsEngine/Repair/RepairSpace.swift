@@ -8,6 +8,10 @@ enum RepairError: Error, Hashable {
     case noSnapshotTree(String)
     /// A tree that was found readable is not.
     case unreadable(String)
+    /// What is wrong is still wrong after several steps.
+    case endless
+    /// Whoever watches the progress wants no more.
+    case interrupted
 }
 
 /// Blocks that a repair may write to: those that nothing of the state on disk uses, whatever the

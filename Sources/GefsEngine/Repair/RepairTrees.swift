@@ -33,10 +33,12 @@ final class RepairTrees {
         self.now = now
     }
 
-    /// - Parameter needed: snapshots in whose files something was found to be wrong.
+    /// - Parameters:
+    ///   - needed: snapshots in whose files something was found to be wrong.
+    ///   - patched: snapshots that were put together, and may have lost names.
     func mend(
         _ history: inout HistoryRepair, _ inspections: [Generation: TreeInspection],
-        needed: Set<Generation>
+        needed: Set<Generation>, patched: Set<Generation>
     ) throws(RepairError) {
         if let newest = history.records.keys.max(), newest >= nextGeneration {
             nextGeneration = Generation(rawValue: newest.rawValue + 1)
@@ -64,7 +66,11 @@ final class RepairTrees {
                             return note
                         })
                 } else {
-                    guard let found = try mend(record, inspection, names) else {
+                    let takesOrphans =
+                        !inspection.lostRanges.isEmpty || !inspection.rebuilt.isEmpty
+                        || patched.contains(generation)
+                    let found = try mend(record, inspection, names, takesOrphans: takesOrphans)
+                    guard let found else {
                         history.lose(
                             generation, why: "nothing of it is left",
                             place: try emptyTree(qid: 0, generation))
@@ -126,7 +132,8 @@ final class RepairTrees {
     // MARK: One tree
 
     private func mend(
-        _ record: SnapshotRecord, _ inspection: TreeInspection, _ labels: [String]
+        _ record: SnapshotRecord, _ inspection: TreeInspection, _ labels: [String],
+        takesOrphans: Bool
     ) throws(RepairError) -> (root: TreeRoot, rescue: (Generation, TreeRoot)?, notes: [RepairNote])?
     {
         let old = TreeRoot(pointer: record.root, height: inspection.height)
@@ -137,9 +144,7 @@ final class RepairTrees {
         var files = FileTreeRepair(
             try RepairScan(target: target).pairs(whole), inspection, labels: labels,
             rootQid: labels.contains("adm") ? 1 : 0, lostAndFoundQid: nextQid)
-        try files.conclude(
-            takesOrphans: !inspection.lostRanges.isEmpty || !inspection.rebuilt.isEmpty
-        ) {
+        try files.conclude(takesOrphans: takesOrphans) {
             [self] (pointer, qid, offset) throws(RepairError) in
             try inspector.mended(pointer, qid: qid, offset: offset) {
                 [self] (buffer) throws(RepairError) in

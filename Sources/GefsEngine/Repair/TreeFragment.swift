@@ -59,18 +59,14 @@ struct TreeFragments {
         for (index, group) in groups.enumerated() {
             var root = group.parts[0].root
             var base = group.base
-            if group.parts.count > 1 || !group.parts[0].hasRootDirectory {
+            let isPatched = group.parts.count > 1 || !group.parts[0].hasRootDirectory
+            if isPatched {
                 if base == .zero { base = try relative(of: Array(group.pairs.joined())) }
-                var pairs: [Key: [UInt8]] = [:]
-                for pair in try bases[base].map(self.pairs) ?? []
-                where !group.pairs.contains(where: { Self.isWithin($0, pair.key) }) {
-                    pairs[pair.key] = pair.value
-                }
-                for pair in group.pairs.joined() { pairs[pair.key] = pair.value }
+                let pairs = try Self.filled(group.pairs, from: bases[base].map(self.pairs) ?? [])
                 let commit = RepairCommit(nodes: nodes, space: space, table: table)
                 root = try commit.tree(pairs, generation: generation(index))
             }
-            strays.append(LostHistory.Stray(root: root, base: base))
+            strays.append(LostHistory.Stray(root: root, base: base, isPatched: isPatched))
         }
         return strays
     }
@@ -95,6 +91,35 @@ struct TreeFragments {
             return []
         }
         return try RepairScan(target: target).pairs(whole).pairs
+    }
+
+    /// What some parts hold, and between them what a snapshot has: but no data of files that are gone
+    /// or shorter by now.
+    private static func filled(
+        _ parts: [[RepairScan.Pair]], from base: [RepairScan.Pair]
+    ) -> [Key: [UInt8]] {
+        let fill = base.filter { pair in !parts.contains { isWithin($0, pair.key) } }
+        var result: [Key: [UInt8]] = [:]
+        var lengths: [UInt64: Int64] = [:]
+        for pair in fill + parts.joined() {
+            result[pair.key] = pair.value
+            switch pair.key.withBytes({ try? DecodedKey($0) }) {
+            case .entry, .inode:
+                let entry = pair.value.withUnsafeBytes {
+                    try? DirectoryEntry.decodingAnyLength($0)
+                }
+                if let entry { lengths[entry.0.qidPath] = entry.0.length }
+            default: break
+            }
+        }
+        for pair in fill {
+            if case .data(let qid, let offset)? = pair.key.withBytes({ try? DecodedKey($0) }),
+                offset >= lengths[qid].flatMap({ UInt64(exactly: $0) }) ?? 0
+            {
+                result[pair.key] = nil
+            }
+        }
+        return result
     }
 
     private static func isWithin(_ pairs: [RepairScan.Pair], _ key: Key) -> Bool {

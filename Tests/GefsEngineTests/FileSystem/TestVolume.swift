@@ -68,3 +68,15 @@ final class TestVolume: VolumeUser, @unchecked Sendable {
         fileSystem = try FileSystem.open(device, options: options)
     }
 }
+
+extension TestVolume {
+    /// Where the first block of a file lies.
+    func dataAddress(_ path: String) throws -> UInt64 {
+        try with(path) { handle in
+            let node = try #require(handle.node)
+            let pointers = try fileSystem.volume.dataPointers(
+                node.qidPath, 0..<1, in: node.branch.version.root, mayBlock: true)
+            return pointers[0].address.rawValue
+        }
+    }
+}

@@ -62,4 +62,42 @@ import Testing
         try repaired.fileSystem.close()
         #expect(!Checker.check(repaired.device).isBroken)
     }
+
+    @Test func `data that nobody could read at first is not left damaged, nor given up`() throws {
+        let volume = try TestVolume()
+        for number in 0..<40 {
+            let bytes = [UInt8](repeating: UInt8(number + 1), count: 9000)
+            try volume.makeFile("file \(number)", bytes)
+        }
+        try volume.sync()
+        let places = try (0..<40).map { try volume.dataAddress("file \($0)") }
+        try volume.fileSystem.close()
+        var image = volume.device.image()
+        // Two files in an arena of which neither header nor footer is left.
+        let layout = DeviceLayout.arenasAtReam(deviceBytes: image.byteCount)
+        let arena = try #require(
+            layout.addresses.last { arena in
+                places.count { $0 > arena && $0 - arena < layout.byteCount } > 1
+            })
+        let files = (0..<40).filter { places[$0] > arena && places[$0] - arena < layout.byteCount }
+        let empty = [UInt8](repeating: 0, count: Geometry.blockBytes)
+        for address in [arena, arena + UInt64(Geometry.blockBytes), places[files[0]]] {
+            empty.withUnsafeBytes { image.write($0, at: address) }
+        }
+        [UInt8(files[1] + 1) ^ 8].withUnsafeBytes { image.write($0, at: places[files[1]] + 7000) }
+        let device = MemoryDevice(image)
+        let repair = DeviceRepair.plan(device)
+        #expect(repair.isComplete)
+        #expect(repair.notes.filter { $0.outcome == .lost }.map(\.path) == ["/file \(files[0])"])
+        // Else one that was cut off in between would end elsewhere.
+        #expect(repair.rounds.count { !$0.primary.isEmpty } == 1, "it is one step")
+        try repair.apply(to: device)
+        let repaired = try TestVolume(image: device.image)
+        for number in 0..<40 {
+            let byte = number == files[0] ? 0 : UInt8(number + 1)
+            #expect(try repaired.read("file \(number)") == [UInt8](repeating: byte, count: 9000))
+        }
+        try repaired.fileSystem.close()
+        #expect(!Checker.check(repaired.device).isBroken)
+    }
 }

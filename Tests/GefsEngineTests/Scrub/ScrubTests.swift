@@ -28,16 +28,6 @@ import Testing
         return try #require(volume.fileSystem.scrubState.last)
     }
 
-    /// Where the first block of a file lies.
-    private func dataAddress(_ volume: TestVolume, _ path: String) throws -> UInt64 {
-        try volume.with(path) { handle in
-            let node = try #require(handle.node)
-            let pointers = try volume.fileSystem.volume.dataPointers(
-                node.qidPath, 0..<1, in: node.branch.version.root, mayBlock: true)
-            return pointers[0].address.rawValue
-        }
-    }
-
     private func damage(_ volume: TestVolume, _ address: UInt64) throws {
         var bytes = volume.contents.bytes(at: address, count: 512)
         bytes[77] ^= 4
@@ -63,8 +53,8 @@ import Testing
 
     @Test func `damaged data is named with its files in every label`() throws {
         let volume = try volume()
-        let shared = try dataAddress(volume, "dir/file5")
-        let own = try dataAddress(volume, "dir/file0")
+        let shared = try volume.dataAddress("dir/file5")
+        let own = try volume.dataAddress("dir/file0")
         try damage(volume, shared)
         try damage(volume, own)
         let result = try scrub(volume)
@@ -81,7 +71,7 @@ import Testing
         try volume.makeFile("a", [UInt8](repeating: 1, count: 20_000))
         try volume.link("a", "dir/b")
         try volume.sync()
-        try damage(volume, try dataAddress(volume, "dir/b"))
+        try damage(volume, try volume.dataAddress("dir/b"))
         let result = try scrub(volume)
         #expect(result.findings.map { $0.files.sorted() } == [["main/a", "main/dir/b"]])
         try volume.fileSystem.close()
@@ -110,7 +100,7 @@ import Testing
 
     @Test func `the result is kept on the disk`() throws {
         let volume = try volume()
-        try damage(volume, try dataAddress(volume, "dir/file7"))
+        try damage(volume, try volume.dataAddress("dir/file7"))
         let result = try scrub(volume)
         try volume.reopen()
         #expect(volume.fileSystem.scrubState.last == result)
