@@ -18,6 +18,12 @@ from tools import compiled, json_lines, run
 
 IMAGE_BYTES = 4 << 30
 
+# What fsbench does by itself to make caches cold.
+FORGET = "sync; echo 3 > /proc/sys/vm/drop_caches"
+# git reads every file again that is not older than its index, by whole seconds. So a second passes between what was made and
+# what is looked at: otherwise chance decides whether git_status is a walk or reads all files.
+PAUSE = "sleep 1; "
+
 
 class Peer:
     """A file system on an image: how it is made, mounted, and unmounted."""
@@ -44,10 +50,8 @@ class Peer:
                     time.sleep(0.01)
             else:
                 run(*mount)
-            command = [fsbench, place, *words]
-            if self.drop:
-                again = " ".join(mount)
-                command += ["-d", self.drop.format(place=place, again=again)]
+            drop = (self.drop or FORGET).format(place=place, again=" ".join(mount))
+            command = [fsbench, place, *words, "-d", PAUSE + drop]
             result = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE,
                                     stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
         finally:

@@ -90,7 +90,8 @@ public final class MountSession: @unchecked Sendable {
             fileSystem,
             options.identityMap ?? ((try? fileSystem.ownersAreNames()) ?? true ? .names : .numeric))
         let door = Self.doors.wrappingAdd(1, ordering: .relaxed).newValue
-        caller = Caller(user: .none, isPermissive: true, door: door)
+        caller = Caller(
+            user: .none, isPermissive: true, door: door, cachesContents: true)
         do throws(FileError) {
             if options.showsAllLabels {
                 root = Inode(

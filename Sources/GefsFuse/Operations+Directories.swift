@@ -74,6 +74,10 @@ extension OpenDirectory {
 }
 
 /// Listings.
+///
+/// The kernel would do without `opendir`, too, and cache every listing. But then nobody says which of the
+/// programs that read a directory asks, nor when the last one is done: the names that offsets stand for
+/// would have to be kept for ever, or `seekdir` would go wrong while names come and go.
 extension MountSession {
     static func addDirectories(to operations: inout fuse_lowlevel_ops) {
         operations.opendir = { pointer, identifier, information in

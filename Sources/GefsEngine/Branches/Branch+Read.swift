@@ -29,6 +29,13 @@ private struct ReadWindow {
         (offset + UInt64(output.count) - 1) / UInt64(Geometry.blockBytes) + 1
     }
 
+    /// Whether some block is wanted as a whole, as far as a file of `length` bytes goes.
+    func hasWholeBlock(ofLength length: UInt64) -> Bool {
+        let block = UInt64(Geometry.blockBytes)
+        let (start, end) = ((offset + block - 1) / block * block, offset + UInt64(output.count))
+        return start < end && end >= min(start + block, length)
+    }
+
     /// Copies what the window wants of block `index`; zeros where `block` is nil.
     func fill(_ index: UInt64, from block: UnsafeRawPointer?) {
         let start = index * UInt64(Geometry.blockBytes)
@@ -50,7 +57,7 @@ extension Branch {
     /// Returns how many bytes there were: fewer than asked for at the end of the file.
     func read(
         _ node: FileNode, at offset: UInt64, into output: UnsafeMutableRawBufferPointer,
-        mayBlock: Bool
+        as caller: Caller
     ) throws(FileError) -> Int {
         lock.lock()
         if node.isLost {
@@ -79,8 +86,11 @@ extension Branch {
                     window, missing, qid, layer.dirty, layer.memtable, layer.dataRemovals)
             }
         }
+        // Of a block that is read in parts, the next part is read soon.
+        let caches = !caller.cachesContents || !window.hasWholeBlock(ofLength: length)
         for run in missing {
-            try readTree(window, run, qid, view.version.root, mayBlock: mayBlock)
+            try readTree(
+                window, run, qid, view.version.root, mayBlock: caller.mayBlock, caches: caches)
         }
         return count
     }
@@ -106,13 +116,14 @@ extension Branch {
     }
 
     private func readTree(
-        _ window: ReadWindow, _ run: Range<UInt64>, _ qid: UInt64, _ root: TreeRoot, mayBlock: Bool
+        _ window: ReadWindow, _ run: Range<UInt64>, _ qid: UInt64, _ root: TreeRoot, mayBlock: Bool,
+        caches: Bool
     ) throws(FileError) {
         let pointers = try volume.dataPointers(qid, run, in: root, mayBlock: mayBlock)
         var present: [BlockPointer] = []
         present.reserveCapacity(pointers.count)
         for pointer in pointers where !pointer.address.isNone { present.append(pointer) }
-        let blocks = try volume.readData(present, mayBlock: mayBlock)
+        let blocks = try volume.readData(present, mayBlock: mayBlock, caches: caches)
         var next = 0
         for (position, pointer) in pointers.enumerated() {
             let index = run.lowerBound + UInt64(position)
@@ -138,7 +149,8 @@ extension Branch {
         let pointers = try volume.dataPointers(
             qid, index..<(index + 1), in: view.version.root, mayBlock: mayBlock)
         guard let pointer = pointers.first, !pointer.address.isNone else { return nil }
-        return try volume.readData([pointer], mayBlock: mayBlock).first
+        // It is read to be replaced: what is kept is the block that comes in its place.
+        return try volume.readData([pointer], mayBlock: mayBlock, caches: false).first
     }
 }
 

@@ -139,7 +139,8 @@ extension Branch {
 
         index = window.firstBlock
         while index <= window.lastBlock {
-            let buffer = dirty.block(qid, index) ?? newBlock(window, index, length, bases, qid)
+            let buffer =
+                dirty.block(qid, index) ?? newBlock(window, index, length, bases, qid, caller)
             window.copy(into: buffer, index)
             index += 1
         }
@@ -152,12 +153,17 @@ extension Branch {
 
     /// A new block of the active layer, holding what the write keeps of the old one.
     private func newBlock(
-        _ window: WriteWindow, _ index: UInt64, _ length: UInt64, _ bases: WriteBases, _ qid: UInt64
+        _ window: WriteWindow, _ index: UInt64, _ length: UInt64, _ bases: WriteBases,
+        _ qid: UInt64,
+        _ caller: Caller
     ) -> BlockBuffer {
         let buffer = volume.newBuffer()
         let start = index * UInt64(Geometry.blockBytes)
         let covers = window.offset <= start && window.end >= start + UInt64(Geometry.blockBytes)
-        if !covers {
+        if covers {
+            // What is written a part at a time is read again for the next part.
+            buffer.isCachedByWriter = caller.cachesContents
+        } else {
             var base: BlockBuffer?
             if window.keepsOldBytes(of: index, length: length), !isHole(qid, index) {
                 base = index == window.firstBlock ? bases.first : bases.last

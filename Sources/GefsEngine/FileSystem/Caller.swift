@@ -24,13 +24,18 @@ public struct Caller: Sendable {
     public var mayBlock: Bool
     /// Which of the observers asks, and so is not told of what it changes itself; 0 for nobody.
     public var door: Int
+    /// Has a cache of its own for contents of files, as the kernel has: blocks that it reads or
+    /// writes as a whole take no room in the volume's.
+    public var cachesContents: Bool
 
     public init(
-        user: UserID, isPermissive: Bool = false, mayBlock: Bool = true, door: Int = 0
+        user: UserID, isPermissive: Bool = false, mayBlock: Bool = true, door: Int = 0,
+        cachesContents: Bool = false
     ) {
         self.user = user
         self.isPermissive = isPermissive
         self.mayBlock = mayBlock
         self.door = door
+        self.cachesContents = cachesContents
     }
 }

@@ -11,7 +11,7 @@ extension FileSystem {
     ) throws(FileError) -> Int {
         guard let mode = handle.openMode, mode.allowsReading else { throw .notOpen }
         guard let node = handle.node, !node.isDirectory else { throw .isADirectory }
-        return try node.branch.read(node, at: offset, into: buffer, mayBlock: caller.mayBlock)
+        return try node.branch.read(node, at: offset, into: buffer, as: caller)
     }
 
     /// Writes all of `bytes` to an open file, or nothing; appends where the file is append-only.

@@ -15,6 +15,9 @@ public final class BlockBuffer: @unchecked Sendable {
     /// First byte of the block.
     public let base: UnsafeMutableRawPointer
     private let pool: BlockBufferPool?
+    /// Whoever wrote the block has it in a cache: it needs no place in ours when it is on the device.
+    /// To be set before the buffer is published.
+    var isCachedByWriter = false
 
     /// A buffer with memory of its own; its bytes are unspecified.
     public init() {

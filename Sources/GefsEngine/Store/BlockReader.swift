@@ -40,8 +40,12 @@ final class BlockReader: Sendable {
     /// Several blocks of file data, in order. Those that are not in memory and lie behind one
     /// another on the device are read by one call.
     ///
-    /// - Parameter mayBlock: when false, `.wouldBlock` is thrown if any of them is not in memory.
-    func data(run: [BlockPointer], mayBlock: Bool) throws(ReadError) -> [BlockBuffer] {
+    /// - Parameters:
+    ///   - mayBlock: when false, `.wouldBlock` is thrown if any of them is not in memory.
+    ///   - caches: what the device is read for is kept for later reads.
+    func data(
+        run: [BlockPointer], mayBlock: Bool, caches: Bool = true
+    ) throws(ReadError) -> [BlockBuffer] {
         var buffers: [BlockBuffer] = []
         buffers.reserveCapacity(run.count)
         var missing: [BlockPointer] = []
@@ -51,7 +55,7 @@ final class BlockReader: Sendable {
                 cached != nil || missing.count == Self.runBlocksMax
                     || pointer.address.rawValue != last.address.rawValue + Self.blockBytes
             {
-                buffers += try loadData(missing)
+                buffers += try loadData(missing, caches: caches)
                 missing.removeAll(keepingCapacity: true)
             }
             if let cached {
@@ -62,7 +66,7 @@ final class BlockReader: Sendable {
                 missing.append(pointer)
             }
         }
-        if !missing.isEmpty { buffers += try loadData(missing) }
+        if !missing.isEmpty { buffers += try loadData(missing, caches: caches) }
         return buffers
     }
 
@@ -81,7 +85,7 @@ final class BlockReader: Sendable {
     private static var blockBytes: UInt64 { UInt64(Geometry.blockBytes) }
 
     private func load(
-        _ pointer: BlockPointer, as role: BlockRole
+        _ pointer: BlockPointer, as role: BlockRole, caches: Bool = true
     ) throws(ReadError) -> BlockBuffer {
         let structure: CorruptBlock.Structure = role == .node ? .node : .block(.data)
         try checkAddress(pointer, structure)
@@ -99,12 +103,14 @@ final class BlockReader: Sendable {
                 throw .corrupt(error)
             }
         }
-        cache.insert(pointer, buffer, as: role)
+        if caches { cache.insert(pointer, buffer, as: role) }
         return buffer
     }
 
-    private func loadData(_ pointers: [BlockPointer]) throws(ReadError) -> [BlockBuffer] {
-        if pointers.count == 1 { return [try load(pointers[0], as: .data)] }
+    private func loadData(
+        _ pointers: [BlockPointer], caches: Bool
+    ) throws(ReadError) -> [BlockBuffer] {
+        if pointers.count == 1 { return [try load(pointers[0], as: .data, caches: caches)] }
         let buffers = pointers.map { _ in pool.make() }
         do throws(DeviceError) {
             try device.read(
@@ -114,7 +120,7 @@ final class BlockReader: Sendable {
         }
         for (pointer, buffer) in zip(pointers, buffers) {
             try verify(buffer, pointer, .block(.data))
-            cache.insert(pointer, buffer, as: .data)
+            if caches { cache.insert(pointer, buffer, as: .data) }
         }
         return buffers
     }

@@ -69,7 +69,9 @@ final class TreeFlush: FlushTarget {
                 pointers.append(pointer)
                 fresh[address] = block.buffer
                 queue.add(address, block.buffer)
-                volume.cache.insert(pointer, block.buffer, as: .data)
+                if !block.buffer.isCachedByWriter {
+                    volume.cache.insert(pointer, block.buffer, as: .data)
+                }
             }
             if queue.blockCount >= Self.queuedBlocksMax {
                 try writeQueued()

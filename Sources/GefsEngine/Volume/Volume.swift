@@ -365,10 +365,10 @@ final class Volume: @unchecked Sendable {
     }
 
     func readData(
-        _ pointers: [BlockPointer], mayBlock: Bool
+        _ pointers: [BlockPointer], mayBlock: Bool, caches: Bool = true
     ) throws(FileError) -> [BlockBuffer] {
         do throws(ReadError) {
-            return try reader.data(run: pointers, mayBlock: mayBlock)
+            return try reader.data(run: pointers, mayBlock: mayBlock, caches: caches)
         } catch {
             throw FileError(error)
         }
