@@ -47,6 +47,7 @@ let package = Package(
             name: "GefsServer",
             dependencies: [
                 "CPlatform", "NineP", "GefsEngine",
+                .target(name: "CRing", condition: .when(platforms: [.linux])),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),

@@ -18,7 +18,7 @@ extension Connection {
             return completions
         }
         for request in finished { finish(request) }
-        flushReplies()
+        flushInTurn()
         advance()
     }
 

@@ -93,20 +93,65 @@ extension Connection {
             replies.clear()
             return
         }
+        sendAtOnce()
         guard replies.readableBytes > 0 else {
             if hasUnflushedWrites { context.flush() }
             hasUnflushedWrites = false
             return
         }
-        hasUnflushedWrites = false
-        var written = replies
+        let written = replies
         replies = ByteBuffer()
-        context.writeAndFlush(wrapOutboundOut(written), promise: nil)
-        // Keeps the memory where the channel has let go of it; a large one is not worth keeping.
-        if replies.capacity == 0, written.capacity <= 2 * Self.replyBytesMax {
-            written.clear()
-            replies = written
+        giveToChannel(written, context)
+        hasUnflushedWrites = false
+        context.flush()
+    }
+
+    /// Sends the replies when the event loop has handled what has come, with other connections'.
+    func flushInTurn() {
+        guard output != nil else { return flushReplies() }
+        guard !isInTurn, replies.readableBytes > 0 || hasUnflushedWrites else { return }
+        turn.add(self)
+    }
+
+    /// Gives the socket what it takes of the replies.
+    ///
+    /// Most clients take all of it; the way through the channel costs more than the system call then.
+    private func sendAtOnce() {
+        guard let output, maySendAtOnce else { return }
+        noteSent(replies.withUnsafeReadableBytes { output.send($0) })
+    }
+
+    /// Whether there are replies that the socket may be given past the channel.
+    var maySendAtOnce: Bool {
+        guard let context, output != nil, channelWrites == 0, replies.readableBytes > 0 else {
+            return false
         }
+        // The descriptor is the channel's, and may be somebody else's when the channel is closed.
+        return context.channel.isActive
+    }
+
+    func addReplies(to batch: SendBatch) {
+        guard let output else { return }
+        replies.withUnsafeReadableBytes { batch.add($0, to: output.descriptor) }
+    }
+
+    /// Forgets what the socket has taken.
+    func noteSent(_ byteCount: Int) {
+        replies.moveReaderIndex(forwardBy: byteCount)
+        guard replies.readableBytes == 0 else { return }
+        // A large buffer is not worth keeping.
+        if replies.capacity <= 2 * Self.replyBytesMax {
+            replies.clear()
+        } else {
+            replies = ByteBuffer()
+        }
+    }
+
+    private func giveToChannel(_ reply: ByteBuffer, _ context: ChannelHandlerContext) {
+        channelWrites += 1
+        let written = eventLoop.makePromise(of: Void.self)
+        written.futureResult.whenComplete { [self] _ in channelWrites -= 1 }
+        context.write(wrapOutboundOut(reply), promise: written)
     }
 
     /// Adds a reply that a pool thread has made; a large one is not copied.
@@ -116,7 +161,7 @@ extension Connection {
             replies.writeImmutableBuffer(reply)
         } else if let context, phase == .serving || phase == .draining {
             flushReplies()
-            context.write(wrapOutboundOut(reply), promise: nil)
+            giveToChannel(reply, context)
             hasUnflushedWrites = true
         }
     }

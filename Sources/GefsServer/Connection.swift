@@ -7,7 +7,8 @@ import Synchronization
 /// One client: its session, its fids, and the requests under way.
 ///
 /// Every request is tried on the event loop first; what would wait goes to a pool and comes back
-/// through `complete`. Replies leave together, one write for all requests that one read brought.
+/// through `complete`. Replies leave together, one write for all requests that one read brought, and
+/// one system call for all connections of an event loop that had something to answer.
 ///
 /// Invariants:
 /// - all state but `completions` is confined to the channel's event loop;
@@ -15,6 +16,7 @@ import Synchronization
 ///   queue of one fid, or is with a pool and holds its fid;
 /// - no fid is closed while a request holds it;
 /// - nothing is read while limits of outstanding requests are reached or replies are not taken;
+/// - a reply goes past the channel only while the channel has none to send;
 /// - events that a write may cause while a request is handled only note what happened, and act in the
 ///   event loop's next turn.
 final class Connection: ChannelDuplexHandler, @unchecked Sendable {
@@ -50,6 +52,8 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     let executor: RequestExecutor
     let environment: Environment
     let eventLoop: any EventLoop
+    /// With which other connections' replies this one's are sent.
+    let turn: ReplyTurn
     let completions = Mutex<[PendingRequest]>([])
 
     var context: ChannelHandlerContext?
@@ -80,6 +84,12 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     var assembler = FrameAssembler()
     /// Replies not written yet.
     var replies = ByteBuffer()
+    /// Where replies go at once; nil where the channel is no socket.
+    var output: SocketOutput?
+    /// The turn is going to send the replies.
+    var isInTurn = false
+    /// Writes that the channel was given and has not ended: nothing may overtake them.
+    var channelWrites = 0
     /// Replies were given to the channel that it was not told to send yet.
     var hasUnflushedWrites = false
     var isProcessing = false
@@ -95,10 +105,11 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     /// Messages handled before other connections get their turn.
     static let messagesPerTurn = 512
 
-    init(executor: RequestExecutor, environment: Environment, eventLoop: any EventLoop) {
+    init(executor: RequestExecutor, environment: Environment, turn: ReplyTurn) {
         self.executor = executor
         self.environment = environment
-        self.eventLoop = eventLoop
+        self.turn = turn
+        eventLoop = turn.eventLoop
     }
 
     /// Largest message accepted now.
@@ -125,6 +136,7 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        output = SocketOutput(of: context.channel)
         guard let patience = environment.sessionPatience else { return }
         eventLoop.scheduleTask(in: patience) { [weak self] in self?.endIfSilent() }
     }
@@ -142,7 +154,7 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        flushReplies()
+        flushInTurn()
     }
 
     /// Lets the channel read only while requests can be taken up.

@@ -34,7 +34,7 @@ extension NinePServer {
                     ? nil : configuration.sessionPatience.map { TimeAmount($0) },
                 limits: shared.limits, logger: logger,
                 ended: { [self] in forget($0) }),
-            eventLoop: channel.eventLoop)
+            turn: turns[ObjectIdentifier(channel.eventLoop)] ?? ReplyTurn(channel.eventLoop))
         let isAccepted = state.withLock { state in
             guard !state.isStopping, state.connections.count < configuration.connectionsMax else {
                 return false

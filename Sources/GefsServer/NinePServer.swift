@@ -21,6 +21,8 @@ public final class NinePServer: Sendable {
     let fileSystem: FileSystem
     let configuration: ServerConfiguration
     let group: MultiThreadedEventLoopGroup
+    /// One for each event loop.
+    let turns: [ObjectIdentifier: ReplyTurn]
     let pools: RequestPools
     let shared: SharedServerState
     let state = Condition(State())
@@ -32,6 +34,9 @@ public final class NinePServer: Sendable {
         let cores = System.coreCount
         group = MultiThreadedEventLoopGroup(
             numberOfThreads: max(1, configuration.eventLoopThreads ?? cores))
+        turns = Dictionary(
+            uniqueKeysWithValues: group.makeIterator().map { (ObjectIdentifier($0), ReplyTurn($0)) }
+        )
         pools = RequestPools(
             device: WorkerPool(
                 threadsMax: max(1, configuration.workerThreads ?? max(4, 2 * cores))),

@@ -66,6 +66,7 @@ final class WireConnection {
             let count = bytes[sent...].withUnsafeBytes { buffer in
                 socketSend(descriptor, buffer)
             }
+            if count < 0, errno == EINTR { continue }
             guard count > 0 else { throw WireFailure.system(errno) }
             sent += count
         }
@@ -99,7 +100,8 @@ final class WireConnection {
     /// Whether the server has closed the connection without another byte.
     func isClosedByServer() -> Bool {
         var byte: UInt8 = 0
-        let count = recv(descriptor, &byte, 1, 0)
+        var count = recv(descriptor, &byte, 1, 0)
+        while count < 0, errno == EINTR { count = recv(descriptor, &byte, 1, 0) }
         return count == 0 || (count < 0 && errno == ECONNRESET)
     }
 
@@ -111,6 +113,9 @@ final class WireConnection {
                 recv(descriptor, buffer.baseAddress, buffer.count, 0)
             }
             if got == 0 { throw WireFailure.closed }
+            // A socket with a patience is not asked again by the system where something wakes the
+            // thread, such as the end of an io_uring of a test that ran on it before.
+            if got < 0, errno == EINTR { continue }
             guard got > 0 else { throw WireFailure.system(errno) }
             filled += got
         }

@@ -45,7 +45,7 @@ final class FuzzConnection {
                 isControlListener: isControl,
                 shared: SharedServerState(isPermissive: true, controlHandler: handler),
                 logger: logger),
-            environment: environment, eventLoop: channel.eventLoop)
+            environment: environment, turn: ReplyTurn(channel.eventLoop))
         try channel.pipeline.syncOperations.addHandler(connection)
         try channel.connect(to: SocketAddress(unixDomainSocketPath: "/fuzz")).wait()
         channel.read()

@@ -1,5 +1,5 @@
 // A ring of liburing's that carries commands for a FUSE connection. liburing's own header does not bear to be seen beside
-// Glibc's from Swift.
+// Glibc's from Swift, nor does csend.h show it.
 #ifndef CRING_H
 #define CRING_H
 

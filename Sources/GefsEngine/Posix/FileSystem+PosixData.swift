@@ -34,7 +34,7 @@ extension FileSystem {
         as caller: Caller
     ) throws(FileError) -> Int {
         guard let node = handle.node, !node.isDirectory else { throw .isADirectory }
-        return try node.branch.read(node, at: offset, into: buffer, mayBlock: caller.mayBlock)
+        return try node.branch.read(node, at: offset, into: buffer, as: caller)
     }
 
     /// The content of a small file: a symbolic link's target, a device's numbers.

@@ -10,8 +10,8 @@ import Synchronization
 /// Recycles the memory of block buffers.
 ///
 /// Blocks are cut from large mappings, so page alignment costs nothing and the allocator is not
-/// asked per block. Up to `warmCountMax` idle blocks keep their memory; the memory of further
-/// idle ones goes back to the system while their addresses stay reserved.
+/// asked per block. Up to `warmCountMax` idle blocks keep their memory until `giveBackIdle`; the
+/// memory of further idle ones goes back to the system while their addresses stay reserved.
 ///
 /// A search in a tree of gigabytes goes from page to page, and with small ones the processor looks
 /// up more addresses than keys. So mappings but for the first ask for large pages, until memory of
@@ -71,7 +71,20 @@ public final class BlockBufferPool: Sendable {
             idle.warm.append(base)
             return true
         }
-        guard !isWarm else { return }
+        if !isWarm { giveBack(base) }
+    }
+
+    /// Gives the memory of all idle blocks back to the system: for when nothing goes on.
+    func giveBackIdle() {
+        let warm = idle.withLock { idle in
+            defer { idle.warm = [] }
+            return idle.warm
+        }
+        for base in warm { giveBack(base) }
+    }
+
+    /// Gives the memory of a block back that is in no list, and puts its address into one.
+    private func giveBack(_ base: UnsafeMutableRawPointer) {
         let slab = base - Int(bitPattern: base) % Self.slabBytes
         let address = Int(bitPattern: slab)
         if idle.withLock({ $0.large.remove(address) }) != nil {

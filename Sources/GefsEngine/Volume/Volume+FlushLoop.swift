@@ -141,6 +141,7 @@ extension Volume {
                     lastCommit = Self.monotonicNanoseconds()
                     if isDirty || lock.locked({ requests.hasUncommitted }) {
                         try commit()
+                        noteLookups()
                     } else {
                         giveBackMemory()
                     }

@@ -8,22 +8,22 @@ struct IdleMemory {
     var keptBytes: UInt64 = 0
 
     /// Less than this is not worth the call.
-    static let bytesMin: UInt64 = 16 << 20
+    static let bytesMin: UInt64 = 2 << 20
 }
 
 extension Volume {
-    /// Gives memory back to the system that the allocator has kept, where nobody has read anything
-    /// since the last look. Flush thread only.
+    /// Gives memory back to the system that the pool of blocks and the allocator have kept, where
+    /// nobody has read anything since the last look. Flush thread only.
     ///
     /// Allocators keep what many small objects took, those of open files say, for the next ones,
     /// and their pages between what is still in use. Giving back takes the allocator's locks, so it
     /// has to wait until nobody is in a hurry; what was given back still counts as idle there, so
     /// only what came on top of that is a reason to do it again.
     func giveBackMemory() {
-        let cache = cache.statistics
-        let lookups = cache.hits + cache.misses
-        defer { idleMemory.lookups = lookups }
-        guard lookups == idleMemory.lookups else { return }
+        let before = idleMemory.lookups
+        noteLookups()
+        guard idleMemory.lookups == before else { return }
+        pool.giveBackIdle()
         let idle = cplatform_idle_heap_bytes()
         guard idle >= idleMemory.keptBytes + IdleMemory.bytesMin else {
             idleMemory.keptBytes = min(idleMemory.keptBytes, idle)
@@ -31,5 +31,12 @@ extension Volume {
         }
         cplatform_give_back_heap()
         idleMemory.keptBytes = idle
+    }
+
+    /// Remembers what was read up to now: a commit looks for blocks, too, and is no reason to wait
+    /// longer. Flush thread only.
+    func noteLookups() {
+        let cache = cache.statistics
+        idleMemory.lookups = cache.hits + cache.misses
     }
 }

@@ -85,6 +85,15 @@ import Testing
         // One mapping of 256 blocks is enough, and few of the idle ones keep their memory.
         #expect(idle.warm + idle.cold == 256 - 32)
         #expect(idle.warm <= 8)
+        pool.giveBackIdle()
+        #expect(pool.idleCounts.warm == 0 && pool.idleCounts.cold == 256 - 32)
+        // They can be used as before.
+        let again = (0..<40).map { _ in pool.make() }
+        for (number, buffer) in again.enumerated() {
+            buffer.base.storeBytes(of: number, as: Int.self)
+        }
+        #expect(again.indices.allSatisfy { again[$0].base.load(as: Int.self) == $0 })
+        #expect(pool.idleCounts.warm + pool.idleCounts.cold == 256 - 32 - 40)
     }
 
     @Test func `many threads at once agree with what they put in`() async {
