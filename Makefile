@@ -59,6 +59,8 @@ damage: trial-tools ## damage images, a block at a time, and look at what comes 
 
 mend: trial-tools ## damage and repair volumes, and compare what is left (IMAGES=300)
 	.build/release/gefs-mend --images $(IMAGES)
+	@# On these a repair that was cut off once came to another end.
+	for image in 450 3877 40996; do .build/release/gefs-mend --first $$image --images 1 --interrupts 1 || exit 1; done
 
 stress: trial-tools ## work on volumes that are full all the time (STEPS=100000)
 	.build/release/gefs-stress --steps $(STEPS) --seed $(SEED)

@@ -20,8 +20,20 @@ struct LostHistory {
         var isPatched: Bool
     }
 
+    /// What the superblock that leads nowhere says beside that.
+    enum Knowledge {
+        /// Which numbers are taken, and what was pending.
+        case all
+        /// Which numbers are taken (`LostSuperblock.standIn`).
+        case numbers
+        /// Neither.
+        case none
+    }
+
     /// The step that makes the earlier snapshot tree the valid one.
     let round: RepairRound
+    /// What keeps what is known until a snapshot tree is valid again.
+    let standIn: Superblock
     let strays: [Stray]
     /// Blocks that nothing is written to: should the repair be cut off they are needed again.
     let spared: Set<Int>
@@ -29,23 +41,24 @@ struct LostHistory {
     let note: RepairNote?
 
     /// - Parameters:
-    ///   - isMadeAnew: whether the superblock was, so that it knows neither what numbers are taken
-    ///     nor what was pending.
+    ///   - knowledge: of the superblock.
     ///   - rival: the root of a snapshot tree that is given up only for a newer one.
     /// - Returns: nil where the root is there, or nothing is left that could take its place.
     init?(
-        _ device: any BlockDevice, isMadeAnew: Bool, rival: BlockPointer? = nil,
+        _ device: any BlockDevice, _ knowledge: Knowledge, rival: BlockPointer? = nil,
         progress: Checker.ProgressHandler?
     ) {
         guard let source = ClosedDevice(device, log: FindingLog(perKindMax: 1)) else { return nil }
         let nodes = RepairNodes(device, tried: [])
+        let isMadeAnew = knowledge != .all
         guard isMadeAnew || Self.isLost(source.superblock.snapshotTreeRoot, nodes),
-            let search = LostHistorySearch(device, source, nodes, isMadeAnew, progress)
+            let search = LostHistorySearch(device, source, nodes, knowledge, progress)
         else { return nil }
         let found = search.earlierTree(newerThan: rival)
         if rival != nil, found == nil { return nil }
         var superblock = source.superblock
-        if isMadeAnew { search.count(into: &superblock) }
+        if knowledge == .none { search.count(into: &superblock) }
+        standIn = LostSuperblock.standIn(for: superblock, knowsPending: knowledge == .all)
         let isLast = found?.isLast ?? false
         let left: LostHistorySearch.Left?
         do throws(RepairError) {

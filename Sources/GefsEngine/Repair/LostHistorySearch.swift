@@ -21,6 +21,8 @@ final class LostHistorySearch {
     private let ages: TreeAges
     private let timeline: CommitTimeline
     private let isMadeAnew: Bool
+    /// The first number of a snapshot that is not taken; nil where nobody knows.
+    private let limit: Generation?
     private let inspector: RepairInspector
     /// Blocks that the last commit put down to be freed, and those that say so.
     private var pending: Set<Int> = []
@@ -34,11 +36,12 @@ final class LostHistorySearch {
 
     init?(
         _ device: any BlockDevice, _ source: ClosedDevice, _ nodes: RepairNodes,
-        _ isMadeAnew: Bool, _ progress: Checker.ProgressHandler?
+        _ knowledge: LostHistory.Knowledge, _ progress: Checker.ProgressHandler?
     ) {
         self.source = source
         self.nodes = nodes
-        self.isMadeAnew = isMadeAnew
+        isMadeAnew = knowledge != .all
+        limit = knowledge == .none ? nil : source.superblock.nextGeneration
         arenas = RepairLayout(source, device, nodes).arenas
         table = ArenaTable(arenas)
         let blockCount = Int(source.deviceBytes / Self.blockBytes)
@@ -180,8 +183,7 @@ final class LostHistorySearch {
             case .data, .entry, .up, .inode, .link, .attribute, nil: return nil
             }
         }
-        let isPossible = isMadeAnew || tree.newest < source.superblock.nextGeneration
-        guard tree.isWhole, isPossible else { return nil }
+        guard tree.isWhole, limit.map({ tree.newest < $0 }) ?? true else { return nil }
         let roots = tree.records.values.map { found.find($0.root) != nil }
         tree.hasAllRoots = roots.allSatisfy { $0 }
         return roots.contains(true) ? tree : nil

@@ -21,6 +21,8 @@ struct LostSuperblock {
     init?(_ device: any BlockDevice) {
         let nodes = RepairNodes(device, tried: [])
         let known = try? SuperblockPair(reading: device).loaded()
+        // It was made so by a repair that was cut off, and stands for what was there then.
+        if let known, Self.standInKnowledge(known) != nil { return nil }
         guard device.byteCount >= ClosedDevice.deviceBytesMin,
             device.byteCount <= ClosedDevice.deviceBytesMax,
             let arenas = Self.arenas(device, nodes), !arenas.isEmpty,
@@ -42,10 +44,7 @@ struct LostSuperblock {
             rival = nil
         }
         superblock = Superblock(
-            snapshotTreeHeight: 1,
-            // Nothing hashes to what the first block is expected to: the root is lost.
-            snapshotTreeRoot: BlockPointer(
-                address: BlockAddress(rawValue: 0), hash: 0, generation: .zero),
+            snapshotTreeHeight: 1, snapshotTreeRoot: Self.nowhere,
             features: known?.features ?? [], nextQid: known?.nextQid ?? 0,
             nextGeneration: known?.nextGeneration ?? .zero, commitGeneration: max(newest, 1),
             arenas: arenas.map {
@@ -59,6 +58,36 @@ struct LostSuperblock {
             }
                 ?? "neither superblock can be used; made anew from the arenas, \(arenas.count) of which are found"
         )
+    }
+
+    // MARK: Standing in
+
+    /// Nothing hashes to what the first block is expected to: the root is lost.
+    private static let nowhere = BlockPointer(
+        address: BlockAddress(rawValue: 0), hash: 0, generation: .zero)
+
+    /// What is written before anything else where the snapshot tree is lost: it says which numbers
+    /// were taken and which headers were valid, so that a repair that was cut off and is begun again
+    /// does not take what the first one wrote for what was there. No block hashes to its root.
+    ///
+    /// - Parameter knowsPending: whether the superblock is of the last commit.
+    static func standIn(for superblock: Superblock, knowsPending: Bool) -> Superblock {
+        var result = superblock
+        if knowsPending {
+            result.snapshotTreeRoot.hash = 0
+        } else {
+            result.snapshotTreeRoot = nowhere
+            result.snapshotTreeHeight = 1
+            result.pendingHead = .none
+            result.pendingTail = .none
+        }
+        return result
+    }
+
+    /// What a superblock knows that stands in; nil for any other one.
+    static func standInKnowledge(_ superblock: Superblock) -> LostHistory.Knowledge? {
+        guard superblock.snapshotTreeRoot.hash == 0 else { return nil }
+        return superblock.snapshotTreeRoot == nowhere ? .numbers : .all
     }
 
     /// Whether the next commit, or a repair, was cut off when it had written headers and not the

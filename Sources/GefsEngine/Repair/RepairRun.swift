@@ -23,6 +23,8 @@ struct RepairRun {
     /// The round that puts an earlier snapshot tree in the place of the last one.
     private var lostRound: Int?
     private var hasStrays = false
+    /// What is to be written before it.
+    private var standIn: Superblock?
 
     /// How often a plan is improved on.
     private static let roundsMax = 5
@@ -52,13 +54,17 @@ struct RepairRun {
     }
 
     /// Leaves out the superblocks of an earlier state until its trees have labels: nobody would look
-    /// for them again if the repair were cut off there.
+    /// for them again if the repair were cut off there. What it goes by is put down in their place.
     private mutating func hideHistory() {
         guard let lostRound, hasStrays,
             rounds.dropFirst(lostRound + 1).contains(where: { !$0.primary.isEmpty })
         else { return }
         rounds[lostRound].primary = []
         rounds[lostRound].rest = []
+        guard let standIn else { return }
+        var round = RepairRound()
+        round.putSuperblocks(standIn, deviceBytes: overlay.byteCount)
+        rounds.insert(round, at: lostRound)
     }
 
     private static func check(
@@ -142,6 +148,8 @@ struct RepairRun {
         strays = lost.strays
         hasStrays = !strays.isEmpty
         spared = lost.spared
+        // One that leads to another tree is not written over before that is given up.
+        if superblock?.rival == nil { standIn = lost.standIn }
         checkAgain()
     }
 
@@ -152,8 +160,11 @@ struct RepairRun {
                 LostHistory.isLost(known.snapshotTreeRoot, RepairNodes(overlay, tried: []))
             else { return nil }
             // A superblock that leads nowhere may be of an older commit, and know too little.
-            return LostHistory(overlay, isMadeAnew: false, progress: progress)
-                ?? LostHistory(overlay, isMadeAnew: true, progress: progress)
+            if let knowledge = LostSuperblock.standInKnowledge(known) {
+                return LostHistory(overlay, knowledge, progress: progress)
+            }
+            return LostHistory(overlay, .all, progress: progress)
+                ?? LostHistory(overlay, .none, progress: progress)
         }
         let trial = OverlayDevice(copying: overlay)
         let buffer = BlockBuffer()
@@ -164,7 +175,7 @@ struct RepairRun {
             return nil
         }
         return LostHistory(
-            trial, isMadeAnew: true, rival: superblock.rival, progress: progress)
+            trial, .none, rival: superblock.rival, progress: progress)
     }
 
     // MARK: Steps
