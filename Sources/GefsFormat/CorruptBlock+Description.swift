@@ -26,6 +26,7 @@ extension CorruptBlock.Reason: CustomStringConvertible {
             "record \(index): value of \(byteCount) bytes, at most \(Geometry.valueBytesMax)"
         case .key(let index, let error): "record \(index): \(error)"
         case .keyOrder(let index): "record \(index): key not above the one before"
+        case .keyRange(let index): "record \(index): key outside the range of the node"
         case .valueSize(let index, let kind, let found, let expected):
             "record \(index): value of \(kind) key has \(found) bytes, expected \(expected)"
         case .upTarget(let index): "record \(index): value of up key is no entry key"

@@ -56,6 +56,8 @@ public struct CorruptBlock: Error, Hashable, Sendable {
         case key(index: Int, KeyError)
         /// A key that does not sort behind the one before.
         case keyOrder(index: Int)
+        /// A key outside the range that the pivots above give the node.
+        case keyRange(index: Int)
         /// A value that does not have the size its key demands.
         case valueSize(index: Int, KeyKind, found: Int, expected: Int)
         /// A way up whose value is no entry key.

@@ -82,10 +82,10 @@ extension Rescue {
         guard let newest = layers.first?.generation else { return }
         let ages = TreeAges(found: found)
         var best = 0
-        var nodes = ages.nodes(below: roots(below: layers[0].root, depth: 0))
+        var nodes = ages.nodes(below: roots(below: layers[0].root))
         for index in layers.indices.dropFirst() {
             guard layers[index].generation == newest else { break }
-            let others = ages.nodes(below: roots(below: layers[index].root, depth: 0))
+            let others = ages.nodes(below: roots(below: layers[index].root))
             guard ages.isNewer(others, than: nodes) == true else { continue }
             (best, nodes) = (index, others)
         }
@@ -93,13 +93,21 @@ extension Rescue {
     }
 
     /// The roots of trees that a part of the snapshot tree names.
-    private func roots(below number: ScannedNumber, depth: Int) -> [BlockPointer] {
-        guard let page = found.page(number), depth < Geometry.treeHeightMax else { return [] }
+    private func roots(below top: ScannedNumber) -> [BlockPointer] {
         var roots: [BlockPointer] = []
-        ScannedNodes.forEachRoot(in: page, isLeaf: found[number].isLeaf) { roots.append($0.root) }
-        found.forEachChild(of: number) { pointer in
-            guard let child = found.find(pointer) else { return }
-            roots += self.roots(below: child, depth: depth + 1)
+        // Pivots made on purpose may lead to the same node on more ways than anybody can go.
+        var seen: Set<ScannedNumber> = [top]
+        var todo = [top]
+        while let number = todo.popLast() {
+            guard let page = found.page(number) else { continue }
+            ScannedNodes.forEachRoot(in: page, isLeaf: found[number].isLeaf) {
+                roots.append($0.root)
+            }
+            found.forEachChild(of: number) { pointer in
+                if let child = found.find(pointer), seen.insert(child).inserted {
+                    todo.append(child)
+                }
+            }
         }
         return roots
     }

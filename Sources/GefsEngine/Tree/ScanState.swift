@@ -187,8 +187,10 @@ struct ScanState<Source: NodeSource> {
             depth += 1
         }
         let node = try readChild()
+        let leaf = LeafView(unchecked: node.base)
+        try checkRange(of: leaf)
         leafNode = node
-        leaf = LeafView(unchecked: node.base)
+        self.leaf = leaf
         index = isSeeking ? leaf.search(start).index : 0
         leafEnd = end.map { leaf.search($0).index } ?? leaf.count
         isSeeking = false
@@ -196,25 +198,50 @@ struct ScanState<Source: NodeSource> {
         return true
     }
 
+    private var childPointer: BlockPointer {
+        guard depth > 0 else { return root.pointer }
+        let parent = levels[depth - 1]
+        return parent.pivot.pointer(parent.child)
+    }
+
     private func readChild() throws(ReadError) -> BlockBuffer {
-        var pointer = root.pointer
-        if depth > 0 {
-            let parent = levels[depth - 1]
-            pointer = parent.pivot.pointer(parent.child)
+        try Tree.readNode(
+            childPointer, height: root.height - depth, from: source, mayBlock: mayBlock)
+    }
+
+    /// Where the next leaf begins; nil for the last one.
+    private var upperBound: UnsafeRawBufferPointer? {
+        for level in (0..<depth).reversed() where levels[level].child + 1 < levels[level].childCount
+        {
+            return levels[level].pivot.key(levels[level].child + 1)
         }
-        return try Tree.readNode(
-            pointer, height: root.height - depth, from: source, mayBlock: mayBlock)
+        return nil
+    }
+
+    private var lowerBound: UnsafeRawBufferPointer? {
+        for level in (0..<depth).reversed() where levels[level].child > 0 {
+            return levels[level].pivot.key(levels[level].child)
+        }
+        return nil
+    }
+
+    /// Refuses a leaf with keys that are none of its range: pivots made on purpose may lead to the same
+    /// leaf on more ways than anybody can go.
+    private func checkRange(of leaf: LeafView) throws(ReadError) {
+        guard leaf.count > 0 else { return }
+        let last = leaf.count - 1
+        if let low = lowerBound, compareKeys(leaf.key(0), low) < 0 { throw outside(0) }
+        if let high = upperBound, compareKeys(leaf.key(last), high) >= 0 { throw outside(last) }
+    }
+
+    private func outside(_ index: Int) -> ReadError {
+        .corrupt(CorruptBlock(childPointer.address, .block(.leaf), .keyRange(index: index)))
     }
 
     /// Finds which messages of the path belong to the leaf.
     private mutating func takeMessages() {
         var limit = end
-        for level in (0..<depth).reversed() where levels[level].child + 1 < levels[level].childCount
-        {
-            let next = levels[level].pivot.key(levels[level].child + 1)
-            if limit.map({ compareKeys(next, $0) < 0 }) ?? true { limit = next }
-            break
-        }
+        if let next = upperBound, limit.map({ compareKeys(next, $0) < 0 }) ?? true { limit = next }
         for level in 0..<depth {
             let count = levels[level].messageCount
             guard levels[level].message < count else { continue }

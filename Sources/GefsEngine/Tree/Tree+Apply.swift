@@ -151,7 +151,7 @@ struct TreeWriter<Target: FlushTarget>: ~Copyable {
     ) throws(CorruptBlock) {
         let isBehindEnd = end.map { compareKeys(last, $0) >= 0 } ?? false
         if isBehindEnd || compareKeys(first, node.key) < 0 {
-            throw CorruptBlock(node.pointer.address, kind, .keyOrder(index: 0))
+            throw CorruptBlock(node.pointer.address, kind, .keyRange(index: 0))
         }
     }
 }

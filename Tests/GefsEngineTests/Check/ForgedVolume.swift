@@ -218,9 +218,11 @@ struct ForgedVolume {
                 Generation(rawValue: list.generation), birth: Generation(rawValue: list.birth))
             records.append((key, DeadlistRecord(head: chain, tail: chain).encoded()))
         }
-        let top = snapshotTree(records.sorted { $0.key < $1.key })
+        let top = repeated(
+            snapshotTree(records.sorted { $0.key < $1.key }).pointer, plan.repeatedSnapshotLevels,
+            around: Key(bytes: [KeyKind.snapshot.rawValue]), "snapshots", birth: 0)
         let pending = plan.pending.isEmpty ? BlockPointer.none : chain("pending", plan.pending)
-        writeArenas(root: top.pointer, pending: pending)
+        writeArenas(root: top, pending: pending)
     }
 
     private mutating func snapshotTree(_ records: [VolumePlan.Record]) -> Child {
@@ -231,6 +233,19 @@ struct ForgedVolume {
             leaf("snapshotLeaf1", birth: 0, Array(records[half...])),
         ]
         return pivot("snapshotRoot", birth: 0, leaves, plan.snapshotMessages)
+    }
+
+    /// Puts pivots on top of a node, each with two pointers to the same child.
+    private mutating func repeated(
+        _ node: BlockPointer, _ levels: Int, around key: Key, _ name: String, birth: UInt64
+    ) -> BlockPointer {
+        var node = node
+        for level in 0..<levels {
+            let low = Child(key: Key(bytes: [0]), pointer: node, fill: 1)
+            let high = Child(key: key, pointer: node, fill: 1)
+            node = pivot("\(name) \(level)", birth: birth, [low, high], []).pointer
+        }
+        return node
     }
 
     private mutating func writeTrees() -> [UInt64: BlockPointer] {
@@ -251,16 +266,17 @@ struct ForgedVolume {
         let oldRoot = pivot("oldRoot", birth: 3, [oldFirst, second, third], []).pointer
         let first = leaf("leaf0", birth: 5, records(a0) + plan.leaves[0])
         let top = pivot("root", birth: 5, [first, second, third], plan.messages)
-        var root = top.pointer
-        for level in 0..<plan.repeatedLevels {
-            let low = Child(key: Key(bytes: [0]), pointer: root, fill: 1)
-            let high = Child(key: .up(.max), pointer: root, fill: 1)
-            root = pivot("level \(level)", birth: 5, [low, high], []).pointer
-        }
+        var root = plan.repeatsLeaf ? second.pointer : top.pointer
+        root = repeated(root, plan.repeatedLevels, around: plan.repeatedKey, "level", birth: 5)
         if plan.hasLoneChild { root = pivot("lonePivot", birth: 5, [top], []).pointer }
         let empty = leaf("emptyLeaf", birth: 0, plan.emptyLeaf)
-        let admin = leaf("adminLeaf", birth: 0, plan.adminLeaf)
+        let admin = leaf("adminLeaf", birth: 0, plan.adminLeaf + users())
         return [0: empty.pointer, 1: admin.pointer, 3: oldRoot, 5: root, 6: writeFork()]
+    }
+
+    private mutating func users() -> [VolumePlan.Record] {
+        guard let users = plan.users else { return [] }
+        return [VolumePlan.data(2, 0, data(users, birth: 0))]
     }
 
     private mutating func writeFork() -> BlockPointer {
@@ -316,7 +332,9 @@ struct ForgedVolume {
             references.append(.init(address: address("header\(arena)"), hash: hash))
         }
         let superblock = Superblock(
-            snapshotTreeHeight: plan.snapshotMessages.isEmpty ? 1 : 2, snapshotTreeRoot: root,
+            snapshotTreeHeight: UInt32(
+                plan.repeatedSnapshotLevels + (plan.snapshotMessages.isEmpty ? 1 : 2)),
+            snapshotTreeRoot: root,
             pendingHead: pending,
             pendingTail: pending, nextQid: plan.nextQid,
             nextGeneration: Generation(rawValue: plan.nextGeneration),

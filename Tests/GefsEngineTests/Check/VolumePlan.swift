@@ -28,11 +28,24 @@ struct VolumePlan {
     /// Leaves of generations 0 and 1.
     var emptyLeaf: [Record]
     var adminLeaf: [Record]
+    /// What is in the users file.
+    var users: String? {
+        didSet {
+            let count = users.map { UInt64($0.utf8.count) } ?? 0
+            adminLeaf[0] = Self.file(1, "users", qid: 2, length: count)
+        }
+    }
     var labels: [Record]
     /// Snapshot records without their roots.
     var snapshots: [SnapshotRecord]
     /// Levels put on top of generation 5, each a pivot with two pointers to the same child.
     var repeatedLevels = 0
+    /// Where the second of those pointers begins.
+    var repeatedKey = Key.up(.max)
+    /// Whether the child of the lowest of them is the second leaf, and not the root.
+    var repeatsLeaf = false
+    /// The same on top of the snapshot tree.
+    var repeatedSnapshotLevels = 0
     /// Whether a pivot with nothing but the root below it is put on top of generation 5.
     var hasLoneChild = false
     /// Messages in the root of the snapshot tree; without any that is a leaf.
