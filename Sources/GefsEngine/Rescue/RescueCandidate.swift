@@ -160,8 +160,16 @@ extension Rescue {
     private func snapshot(
         _ generation: Generation, in snapshots: LayeredTree
     ) throws(RescueError) -> SnapshotRecord? {
-        guard let value = try snapshots.value(of: .snapshot(generation)) else { return nil }
-        return value.bytes.withUnsafeBytes { try? SnapshotRecord(decoding: $0) }
+        try layeredSnapshot(generation, in: snapshots)?.record
+    }
+
+    private func layeredSnapshot(
+        _ generation: Generation, in snapshots: LayeredTree
+    ) throws(RescueError) -> (layer: Int, record: SnapshotRecord)? {
+        guard let value = try snapshots.value(of: .snapshot(generation)),
+            let record = value.bytes.withUnsafeBytes({ try? SnapshotRecord(decoding: $0) })
+        else { return nil }
+        return (value.layer, record)
     }
 
     // MARK: Trees
@@ -170,7 +178,11 @@ extension Rescue {
         _ name: [UInt8], _ label: LabelRecord, isCommitted: Bool, _ snapshots: LayeredTree,
         _ parts: [Part]
     ) throws(RescueError) -> RescueCandidate {
-        let record = try snapshot(label.generation, in: snapshots)
+        let known = try layeredSnapshot(label.generation, in: snapshots)
+        // The label may be that of the last commit, and where its tree is that of an earlier one.
+        let isCommitted =
+            isCommitted && known.map { snapshots.layers[$0.layer].generation == .max } ?? true
+        let record = known?.record
         let root = record.flatMap { found.find($0.root) }
         var layers: [LayeredTree.Layer] = []
         let isAdministration = name == Self.administration.name

@@ -46,7 +46,12 @@ final class RescueWorkload {
             if step % 7 == 0 { try volume.sync() }
         }
         try volume.sync()
-        let image = volume.device.image()
+        // A sync does not wait for the backup superblock, and a cut may leave only that.
+        var image: MemoryImage
+        repeat {
+            _ = try volume.fileSystem.lastCommit()
+            image = volume.device.image()
+        } while !SuperblockPair(reading: MemoryDevice(image)).agree
         let graph = volume.fileSystem.volume.history.snapshot()
         var roots: [String: BlockPointer] = [:]
         for label in workload.labels.keys {
