@@ -159,11 +159,13 @@ extension Branch {
     ) -> BlockBuffer {
         let buffer = volume.newBuffer()
         let start = index * UInt64(Geometry.blockBytes)
-        let covers = window.offset <= start && window.end >= start + UInt64(Geometry.blockBytes)
-        if covers {
-            // What is written a part at a time is read again for the next part.
+        let end = start + UInt64(Geometry.blockBytes)
+        // What is changed a part at a time is read again for the next part; what is new, as far as
+        // the file goes, is not, and a small file would take a whole block of memory.
+        if window.offset <= start, window.end >= min(end, length) {
             buffer.isCachedByWriter = caller.cachesContents
-        } else {
+        }
+        if window.offset > start || window.end < end {
             var base: BlockBuffer?
             if window.keepsOldBytes(of: index, length: length), !isHole(qid, index) {
                 base = index == window.firstBlock ? bases.first : bases.last
