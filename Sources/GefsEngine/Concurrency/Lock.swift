@@ -8,45 +8,62 @@
 ///
 /// What it guards is said where the lock is declared. Held for memory work only: no code of ours
 /// does device I/O inside, except where the declaration says so.
-package final class Lock: @unchecked Sendable {
-    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
-    private let condition: UnsafeMutablePointer<pthread_cond_t>
+///
+/// A reference, however often it is copied. One allocation holds all of it, since each open file has one.
+package struct Lock: @unchecked Sendable {
+    @usableFromInline
+    package final class Storage: ManagedBuffer<pthread_mutex_t, pthread_cond_t> {
+        deinit {
+            withUnsafeMutablePointers { mutex, condition in
+                pthread_mutex_destroy(mutex)
+                pthread_cond_destroy(condition)
+            }
+        }
+    }
+
+    @usableFromInline
+    let storage: Storage
 
     package init() {
-        mutex = .allocate(capacity: 1)
-        condition = .allocate(capacity: 1)
-        pthread_mutex_init(mutex, nil)
-        #if os(Linux)
-            var attributes = pthread_condattr_t()
-            pthread_condattr_init(&attributes)
-            pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
-            pthread_cond_init(condition, &attributes)
-            pthread_condattr_destroy(&attributes)
-        #else
-            pthread_cond_init(condition, nil)
-        #endif
+        let made = Storage.create(minimumCapacity: 1) { _ in pthread_mutex_t() }
+        storage = unsafeDowncast(made, to: Storage.self)
+        storage.withUnsafeMutablePointers { mutex, condition in
+            pthread_mutex_init(mutex, nil)
+            #if os(Linux)
+                var attributes = pthread_condattr_t()
+                pthread_condattr_init(&attributes)
+                pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+                pthread_cond_init(condition, &attributes)
+                pthread_condattr_destroy(&attributes)
+            #else
+                pthread_cond_init(condition, nil)
+            #endif
+        }
     }
 
-    deinit {
-        pthread_mutex_destroy(mutex)
-        pthread_cond_destroy(condition)
-        mutex.deallocate()
-        condition.deallocate()
+    @inlinable @inline(__always)
+    var mutex: UnsafeMutablePointer<pthread_mutex_t> {
+        storage.withUnsafeMutablePointerToHeader { $0 }
     }
 
-    @inline(__always)
+    @inlinable @inline(__always)
+    var condition: UnsafeMutablePointer<pthread_cond_t> {
+        storage.withUnsafeMutablePointerToElements { $0 }
+    }
+
+    @inlinable @inline(__always)
     package func locked<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         return try body()
     }
 
-    @inline(__always)
+    @inlinable @inline(__always)
     package func lock() {
         pthread_mutex_lock(mutex)
     }
 
-    @inline(__always)
+    @inlinable @inline(__always)
     package func unlock() {
         pthread_mutex_unlock(mutex)
     }
