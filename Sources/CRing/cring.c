@@ -5,11 +5,15 @@
 #include <liburing.h>
 #include <poll.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct cring {
     struct io_uring ring;
+    int device;
+    // The kernel knows the device by its place in the ring's own table, which is 0.
+    bool is_registered;
 };
 
 // The kernel's struct fuse_uring_cmd_req (include/uapi/linux/fuse.h, 7.42).
@@ -40,7 +44,14 @@ cring *cring_open(void) {
         errno = -result;
         return NULL;
     }
+    // A process with threads pays for each descriptor that a call names. Where this fails, it goes on paying.
+    (void)io_uring_register_ring_fd(&ring->ring);
     return ring;
+}
+
+void cring_use_device(cring *ring, int device) {
+    ring->device = device;
+    ring->is_registered = io_uring_register_files(&ring->ring, &device, 1) == 0;
 }
 
 void cring_close(cring *ring) {
@@ -63,11 +74,12 @@ void cring_watch(cring *ring, int descriptor) {
     entry->user_data = CRING_READABLE;
 }
 
-void cring_command(cring *ring, int device, uint32_t operation, uint16_t queue, uint64_t commit_identifier,
+void cring_command(cring *ring, uint32_t operation, uint16_t queue, uint64_t commit_identifier,
                    const struct iovec *parts, uint32_t part_count) {
     struct io_uring_sqe *entry = submission(ring, CRING_COMMAND);
     entry->opcode = IORING_OP_URING_CMD;
-    entry->fd = device;
+    entry->fd = ring->is_registered ? 0 : ring->device;
+    entry->flags = ring->is_registered ? IOSQE_FIXED_FILE : 0;
     entry->cmd_op = operation;
     entry->addr = (uint64_t)(uintptr_t)parts;
     entry->len = part_count;

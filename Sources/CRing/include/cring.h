@@ -19,10 +19,13 @@ enum cring_event { CRING_COMMAND = 1, CRING_READABLE = 2 };
 /// Asks for `CRING_READABLE` as soon as the descriptor can be read from.
 void cring_watch(cring *ring, int descriptor);
 
-/// Prepares a command for the FUSE connection that is open as `device`: `operation` on the queue with that number. What it
-/// takes of `parts` it takes when it is submitted. One command is on its way at a time.
-void cring_command(cring *ring, int device, uint32_t operation, uint16_t queue, uint64_t commit_identifier,
-                   const struct iovec *parts, uint32_t part_count);
+/// From now on commands are for the FUSE connection that is open as `device`. To be called once.
+void cring_use_device(cring *ring, int device);
+
+/// Prepares a command for the device: `operation` on the queue with that number. What it takes of `parts` it takes when it is
+/// submitted. One command is on its way at a time.
+void cring_command(cring *ring, uint32_t operation, uint16_t queue, uint64_t commit_identifier, const struct iovec *parts,
+                   uint32_t part_count);
 
 /// Hands over what is prepared. 0, or a negative error number.
 int cring_submit(cring *ring);

@@ -59,13 +59,14 @@ final class RingThread {
     ///   - stop: can be read from when the thread is to end.
     /// - Throws: `.register` with what the kernel says at once.
     func register(_ device: Int32, stop: Int32) throws(RingError) {
+        cring_use_device(ring, device)
         cring_watch(ring, stop)
         let parts = [
             iovec(iov_base: entry.header, iov_len: KernelInterface.RingHeader.byteCount),
             iovec(iov_base: entry.payload, iov_len: RingEntry.payloadBytesMax),
         ]
         let result = parts.withUnsafeBufferPointer { parts in
-            submit(.register, to: device, parts)
+            submit(.register, parts)
             return cring_submit(ring)
         }
         guard result == 0 else { throw .register(-result) }
@@ -78,10 +79,10 @@ final class RingThread {
     /// Answers until the connection or the mount ends.
     ///
     /// - Throws: `.request` with what the kernel says that it should not.
-    func run(_ session: OpaquePointer, on device: Int32) throws(RingError) {
+    func run(_ session: OpaquePointer) throws(RingError) {
         pthread_setspecific(Self.key, Unmanaged.passUnretained(entry).toOpaque())
         defer { pthread_setspecific(Self.key, nil) }
-        if hasRequest { answer(session, on: device) }
+        if hasRequest { answer(session) }
         var isStopping = false
         while true {
             var result: Int32 = 0
@@ -95,13 +96,13 @@ final class RingThread {
             }
             if result == -ENOTCONN || result == -ECANCELED { return }
             guard result == 0 else { throw .request(-result) }
-            answer(session, on: device)
+            answer(session)
         }
         cring_submit(ring)
     }
 
     /// Answers the request in the entry, which can take another one then.
-    private func answer(_ session: OpaquePointer, on device: Int32) {
+    private func answer(_ session: OpaquePointer) {
         if let request = entry.begin() {
             var buffer = fuse_buf()
             buffer.mem = request.baseAddress
@@ -110,15 +111,14 @@ final class RingThread {
             fuse_session_process_buf(session, &buffer)
         }
         entry.end()
-        submit(.commitAndFetch, to: device)
+        submit(.commitAndFetch)
     }
 
     private func submit(
-        _ command: KernelInterface.RingCommand, to device: Int32,
-        _ parts: UnsafeBufferPointer<iovec>? = nil
+        _ command: KernelInterface.RingCommand, _ parts: UnsafeBufferPointer<iovec>? = nil
     ) {
         cring_command(
-            ring, device, command.rawValue, UInt16(processor), entry.commitIdentifier,
+            ring, command.rawValue, UInt16(processor), entry.commitIdentifier,
             parts?.baseAddress, UInt32(parts?.count ?? 0))
     }
 }

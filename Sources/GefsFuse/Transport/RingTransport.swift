@@ -117,7 +117,7 @@ final class RingTransport: @unchecked Sendable {
             else { return }
             try thread.register(device, stop: end.descriptor)
             note(nil)
-            try thread.run(session, on: device)
+            try thread.run(session)
         } catch {
             note(error)
             if lock.locked({ phase == .running }) { complain("io_uring: \(error)") }
