@@ -60,7 +60,7 @@ public final class FullDiskStress {
         self.profile = profile
         self.seed = seed
         generator = SeededGenerator(seed: seed)
-        volume = try StressVolume()
+        volume = try StressVolume(features: profile.features)
         try volume.change(.fork(of: Array("empty".utf8), as: Array(Self.ballast.utf8)))
         try volume.make("b", in: Self.ballast, isDirectory: false)
     }
@@ -129,6 +129,10 @@ public final class FullDiskStress {
         case .write: try write(appends: false)
         case .append: try write(appends: true)
         case .truncate: try truncate()
+        case .punch: try punch()
+        case .link: try link()
+        case .setAttribute: try setAttribute()
+        case .removeAttribute: try removeAttribute()
         case .remove: try remove()
         case .removeDirectory: try removeDirectory()
         case .rename: try rename()
@@ -149,7 +153,7 @@ public final class FullDiskStress {
     }
 
     /// Does what may be refused where the volume is full; returns whether it was done.
-    private func attempt(_ body: () throws(FileError) -> Void) throws(FileError) -> Bool {
+    func attempt(_ body: () throws(FileError) -> Void) throws(FileError) -> Bool {
         do throws(FileError) {
             try body()
             return true
@@ -165,7 +169,7 @@ public final class FullDiskStress {
         return "n\(nextName)" + String(repeating: "x", count: length)
     }
 
-    private func bytes(_ count: Int) -> [UInt8] {
+    func bytes(_ count: Int) -> [UInt8] {
         var value = generator.next()
         return (0..<count).map { index in
             if index % 64 == 0 { value = value &* 0x9E37_79B9_7F4A_7C15 &+ 1 }
@@ -173,11 +177,11 @@ public final class FullDiskStress {
         }
     }
 
-    private func pickBranch() -> String {
+    func pickBranch() -> String {
         branches.keys.sorted().randomElement(using: &generator) ?? "main"
     }
 
-    private func pickFile() -> (branch: String, path: String, content: [UInt8])? {
+    func pickFile() -> (branch: String, path: String, content: [UInt8])? {
         let branch = pickBranch()
         guard let tree = branches[branch], let path = tree.randomFile(&generator),
             case .some(.some(let content)) = tree.contents[path]
@@ -185,7 +189,7 @@ public final class FullDiskStress {
         return (branch, path, content)
     }
 
-    private func newPath(in branch: String) -> String {
+    func newPath(in branch: String) -> String {
         let tree = branches[branch] ?? StressTree()
         let isDeepest = profile.isDeep && Bool.random(using: &generator)
         let directory = isDeepest ? tree.newestDirectory : tree.randomDirectory(&generator)
@@ -277,7 +281,7 @@ public final class FullDiskStress {
     }
 
     private func rename() throws {
-        guard let (branch, path, content) = pickFile() else { return }
+        guard let (branch, path, _) = pickFile() else { return }
         let name = name()
         guard
             try attempt({ () throws(FileError) in
@@ -285,8 +289,7 @@ public final class FullDiskStress {
             })
         else { return }
         let parent = StressTree.parent(path)
-        branches[branch]?.remove(path)
-        branches[branch]?.set(parent.isEmpty ? name : parent + "/" + name, content)
+        branches[branch]?.move(path, to: parent.isEmpty ? name : parent + "/" + name)
     }
 
     // MARK: Labels

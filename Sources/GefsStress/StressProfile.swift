@@ -1,3 +1,5 @@
+import GefsFormat
+
 /// What a campaign does most: how often each operation comes, in parts of their sum.
 public struct StressProfile: Sendable {
     /// One kind of operation.
@@ -8,6 +10,10 @@ public struct StressProfile: Sendable {
         case write
         case append
         case truncate
+        case punch
+        case link
+        case setAttribute
+        case removeAttribute
         case remove
         case removeDirectory
         case rename
@@ -30,16 +36,19 @@ public struct StressProfile: Sendable {
     let isDeep: Bool
     /// Branches besides `main` at most.
     let branchesMax: Int
+    /// What the volume has beside the format of the original.
+    let features: FormatFeatures
     private let weights: [(operation: Operation, weight: Int)]
     private let sum: Int
 
     private init(
         _ name: String, isDeep: Bool = false, branchesMax: Int = 3,
-        _ changes: [Operation: Int]
+        features: FormatFeatures = [], _ changes: [Operation: Int]
     ) {
         self.name = name
         self.isDeep = isDeep
         self.branchesMax = branchesMax
+        self.features = features
         weights = Operation.allCases.map { ($0, changes[$0] ?? Self.usual($0)) }
         sum = weights.reduce(0) { $0 + $1.weight }
     }
@@ -51,6 +60,8 @@ public struct StressProfile: Sendable {
         case .makeDirectory: 40
         case .write, .remove: 300
         case .truncate: 200
+        case .punch: 80
+        case .link, .setAttribute, .removeAttribute: 0
         case .removeDirectory: 20
         case .rename: 40
         case .snapshot: 12
@@ -98,5 +109,8 @@ public struct StressProfile: Sendable {
             "births", [.write: 1500, .sync: 600, .snapshot: 20, .deleteLabel: 18, .makeFile: 300]),
         StressProfile(
             "opened when full", [.reopen: 20, .stopAndCheck: 20, .repair: 10, .fill: 80]),
+        StressProfile(
+            "links and attributes", features: .posix,
+            [.link: 300, .setAttribute: 400, .removeAttribute: 200, .stopAndCheck: 4, .repair: 2]),
     ]
 }

@@ -4,6 +4,8 @@ struct StressTree: Equatable {
     typealias Content = [UInt8]?
 
     private(set) var contents: [String: Content] = [:]
+    /// The one extended attribute of a file, where it has it.
+    private(set) var attributes: [String: [UInt8]] = [:]
     /// Names in each directory; the root is the empty path.
     private(set) var children: [String: Int] = ["": 0]
     /// The keys of `contents` and the root, for picking by chance.
@@ -12,7 +14,7 @@ struct StressTree: Equatable {
     private var places: [String: Int] = ["": 0]
 
     static func == (left: StressTree, right: StressTree) -> Bool {
-        left.contents == right.contents
+        left.contents == right.contents && left.attributes == right.attributes
     }
 
     var fileCount: Int { files.count }
@@ -47,7 +49,19 @@ struct StressTree: Equatable {
         }
     }
 
+    mutating func setAttribute(_ value: [UInt8]?, of path: String) { attributes[path] = value }
+
+    /// Gives a file another name.
+    mutating func move(_ path: String, to other: String) {
+        guard let content = contents[path] else { return }
+        let attribute = attributes[path]
+        remove(path)
+        set(other, content)
+        attributes[other] = attribute
+    }
+
     mutating func remove(_ path: String) {
+        attributes[path] = nil
         guard let content = contents.removeValue(forKey: path),
             let place = places.removeValue(forKey: path)
         else { return }
@@ -70,7 +84,8 @@ struct StressTree: Equatable {
     }
 
     /// The first difference, in words; nil where there is none.
-    func difference(from found: [String: Content]) -> String? {
+    func difference(from other: StressTree) -> String? {
+        let found = other.contents
         for (path, content) in contents.sorted(by: { $0.key < $1.key }) {
             guard let other = found[path] else { return "\(path) is missing" }
             if other == content { continue }
@@ -83,6 +98,11 @@ struct StressTree: Equatable {
             let index = zip(mine, theirs).enumerated().first { $0.element.0 != $0.element.1 }
             return "\(path) differs at byte \(index?.offset ?? -1)"
         }
-        return found.keys.sorted().first { contents[$0] == nil }.map { "\($0) is too much" }
+        if let more = found.keys.sorted().first(where: { contents[$0] == nil }) {
+            return "\(more) is too much"
+        }
+        return Set(attributes.keys).union(other.attributes.keys).sorted()
+            .first { attributes[$0] != other.attributes[$0] }
+            .map { "\($0) has another attribute" }
     }
 }

@@ -22,9 +22,9 @@ final class StressVolume {
     var log: [String] { messages.all }
 
     /// A fresh volume.
-    convenience init() throws {
+    convenience init(features: FormatFeatures) throws {
         let device = MemoryDevice(byteCount: Self.deviceBytes)
-        try Ream.run(device: device, user: "glenda")
+        try Ream.run(device: device, user: "glenda", features: features)
         try self.init(device)
     }
 
@@ -57,16 +57,59 @@ final class StressVolume {
         return try body(handle)
     }
 
-    func make(_ path: String, in label: String, isDirectory: Bool) throws(FileError) {
+    /// Lends the directory of a path and the name in it.
+    private func withPlace(
+        _ path: String, in label: String,
+        _ body: (FileHandle, UnsafeRawBufferPointer) throws(FileError) -> Void
+    ) throws(FileError) {
         let parent = StressTree.parent(path)
         let name = Array(path.utf8.dropFirst(parent.isEmpty ? 0 : parent.utf8.count + 1))
         try with(parent, in: label) { (handle) throws(FileError) -> Void in
             try Self.lending(name) { (bytes) throws(FileError) -> Void in
-                try fileSystem.create(
-                    in: handle, name: bytes,
-                    mode: isDirectory ? ModeBits.directory | 0o755 : 0o644,
-                    OpenMode(isDirectory ? .read : .readWrite), as: Self.caller)
+                try body(handle, bytes)
             }
+        }
+    }
+
+    func make(_ path: String, in label: String, isDirectory: Bool) throws(FileError) {
+        try withPlace(path, in: label) { (handle, name) throws(FileError) -> Void in
+            try fileSystem.create(
+                in: handle, name: name, mode: isDirectory ? ModeBits.directory | 0o755 : 0o644,
+                OpenMode(isDirectory ? .read : .readWrite), as: Self.caller)
+        }
+    }
+
+    /// Gives a file a second name.
+    func link(_ path: String, to other: String, in label: String) throws(FileError) {
+        try with(path, in: label) { (file) throws(FileError) -> Void in
+            try withPlace(other, in: label) { (directory, name) throws(FileError) -> Void in
+                let (handle, _) = try fileSystem.link(
+                    file, to: name, in: directory, as: Self.caller)
+                fileSystem.close(handle)
+            }
+        }
+    }
+
+    /// Takes one name of a file away.
+    func unlink(_ path: String, in label: String) throws(FileError) {
+        try withPlace(path, in: label) { (directory, name) throws(FileError) -> Void in
+            try fileSystem.removeName(name, in: directory, isDirectory: false, as: Self.caller)
+        }
+    }
+
+    private static let attribute = Array("user.stress".utf8)
+
+    func setAttribute(_ value: [UInt8]?, of path: String, in label: String) throws(FileError) {
+        try with(path, in: label) { (handle) throws(FileError) -> Void in
+            _ = try fileSystem.setAttribute(
+                Self.attribute, of: handle, to: value, as: Self.caller)
+        }
+    }
+
+    func punch(_ range: Range<Int>, in path: String, _ label: String) throws(FileError) {
+        try with(path, in: label) { (handle) throws(FileError) -> Void in
+            try fileSystem.makeHole(
+                handle, UInt64(range.lowerBound)..<UInt64(range.upperBound), as: Self.caller)
         }
     }
 
@@ -115,17 +158,21 @@ final class StressVolume {
     }
 
     /// All that a label holds.
-    func tree(of label: String) throws(FileError) -> [String: StressTree.Content] {
-        var found: [String: StressTree.Content] = [:]
+    func tree(of label: String) throws(FileError) -> StressTree {
+        var found = StressTree()
         var waiting = [""]
         while let directory = waiting.popLast() {
             for (name, isDirectory) in try list(directory, in: label) {
                 let path = directory.isEmpty ? name : directory + "/" + name
                 if isDirectory {
-                    found.updateValue(nil, forKey: path)
+                    found.set(path, nil)
                     waiting.append(path)
                 } else {
-                    found[path] = try contents(of: path, in: label)
+                    found.set(path, try contents(of: path, in: label))
+                    let value = try with(path, in: label) { (handle) throws(FileError) in
+                        try fileSystem.attribute(Self.attribute, of: handle, as: Self.caller)
+                    }
+                    found.setAttribute(value, of: path)
                 }
             }
         }

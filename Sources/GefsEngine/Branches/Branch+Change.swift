@@ -33,6 +33,19 @@ extension Branch {
         return SpacePromise()
     }
 
+    /// What putting or removing parts of a file's attributes promises. They lie one behind the other:
+    /// leaves that hold them are as many as their bytes fill, and have the way there in common. A way
+    /// for each would want more than the reserve has where many are removed.
+    func promise(forAttributes keys: [Key]) -> SpacePromise {
+        let absent = keys.filter { key in
+            if case .absent = key.withBytes({ active.lookup($0) }) { true } else { false }
+        }
+        guard !absent.isEmpty else { return SpacePromise() }
+        return SpacePromise(
+            keys: 2,
+            bytes: absent.reduce(0) { $0 + 16 + $1.bytes.count + AttributeKeyView.partBytes })
+    }
+
     /// Takes space for a change, before any effect.
     func take(
         _ needed: SpacePromise, as caller: Caller, drawsOnReserve: Bool

@@ -144,7 +144,7 @@ extension Branch {
         needed += promise(
             forPutting: place.parent.key, valueBytes: DirectoryEntry.posixByteCount)
         needed += promise(forRemovingData: data.hasMore ? 1 : data.indices.count)
-        for key in remains.attributes { needed += promise(forPutting: key, valueBytes: 0) }
+        needed += promise(forAttributes: remains.attributes)
         if node.isDirectory { needed.keys += 1 }
         if node.isLinked {
             needed += promise(forPutting: place.link(of: qid), valueBytes: 0)

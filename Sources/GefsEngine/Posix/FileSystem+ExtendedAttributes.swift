@@ -223,10 +223,7 @@ extension Branch {
             Key.attribute(node.qidPath, name: name, part: UInt16($0))
         }
         var needed = promise(forPutting: node.key, valueBytes: DirectoryEntry.posixByteCount)
-        for (index, key) in keys.enumerated() {
-            needed += promise(
-                forPutting: key, valueBytes: index < parts.count ? parts[index].count : 0)
-        }
+        needed += promise(forAttributes: keys)
         try take(needed, as: caller, drawsOnReserve: value == nil)
         for (index, key) in keys.enumerated() {
             if index < parts.count {

@@ -49,6 +49,30 @@ struct FullDiskTests {
         #expect(kept == [UInt8](repeating: 7, count: 10))
     }
 
+    /// As many parts as a file can have, in few attributes or in many.
+    @Test(arguments: [(16, 32_000), (1000, 300), (1000, 1)])
+    func `a file with all the attributes there can be goes from a full volume`(
+        count: Int, bytes: Int
+    ) throws {
+        let volume = try TestVolume(features: .posix)
+        try volume.makeFile("a")
+        for index in 0..<count {
+            let value = [UInt8](repeating: UInt8(truncatingIfNeeded: index), count: bytes)
+            try volume.setAttribute("user.\(index)", of: "a", to: value)
+        }
+        try volume.sync()
+        try volume.change(.snapshot(of: Array("main".utf8), as: Array("kept".utf8)))
+        for bytes in [1 << 20, 1 << 14, 100] {
+            _ = try fill(volume, bytes: bytes, prefix: "f\(bytes).")
+        }
+        try volume.setAttribute("user.0", of: "a", to: nil)
+        try volume.remove("a")
+        try volume.sync()
+        #expect(volume.fileSystem.failure == nil)
+        try volume.fileSystem.close()
+        #expect(!Checker.check(volume.device.image()).isBroken)
+    }
+
     @Test
     func `a write that is refused leaves everything as it was`() throws {
         let volume = try TestVolume()
